@@ -1,0 +1,1 @@
+"""One candidate in plain Python: its description, its cost, and what a training gave."""

@@ -1,0 +1,192 @@
+"""What is known of a study, a trial and a training: the records that rooms hand to one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Value = int | float | str | bool
+"""A choice's or option's value: plain JSON."""
+
+RUNNING, WAITING, COMPLETE, PRUNED, FAILED = "running", "waiting", "complete", "pruned", "failed"
+"""The states of a trial. `waiting`: begun, stopped or killed, and to be taken up again."""
+
+LIMITS = ("params", "weights", "macs", "activations")
+"""What a budget may limit from above; a receptive field it limits from below."""
+
+
+@dataclass(frozen=True)
+class StudyRecord:
+    """A study as the storage knows it. `config` is the normalised study file; `blocks` is append-only."""
+
+    name: str
+    dataset: str
+    dataset_hash: str
+    input: tuple[int, int, int]
+    classes: int
+    seed: int
+    trials: int
+    config: Mapping[str, Any]
+    budget: Mapping[str, int]
+    blocks: tuple[str, ...]
+    recipe: Mapping[str, Any]
+    recipe_hash: str
+    epochs: int
+    keep: int = 10
+    exhausted: bool = False
+    id: int = 0
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The cost of a whole network for one sample, as ranked and limited."""
+
+    params: int
+    weights: int
+    macs: int
+    activations: int
+    receptive_field: int | None
+    auxiliary_params: int
+    depth: int
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A network that a sampler wants tried: within the budget, costed, not yet a trial.
+
+    `architecture` is the normalised JSON, `draw` what the sampler picked before the projection onto the budget, and
+    `params` the same names for the network that came out.
+    """
+
+    architecture: Mapping[str, Any]
+    fingerprint: str
+    body: str
+    blocks: tuple[str, ...]
+    totals: Totals
+    draw: Mapping[str, Value]
+    params: Mapping[str, Value]
+    projected: bool
+    summary: str = ""
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """One epoch of one training; accuracy and loss on the validation images, seconds of training and validating."""
+
+    epoch: int
+    accuracy: float
+    loss: float
+    train_loss: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A trial that a worker holds, and where it stands: `epochs` already done, `checkpoint` to go on from."""
+
+    trial_id: int
+    study_id: int
+    number: int
+    fingerprint: str
+    architecture: Mapping[str, Any]
+    totals: Totals
+    epochs: tuple[EpochRecord, ...] = ()
+    checkpoint: bytes | None = None
+    known: tuple[EpochRecord, ...] = ()
+    """Epochs of a pruned training of another study: answered there, so not to be pruned on again here."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a trial ended. `accuracy` is the last epoch's; `reason` says why it was pruned or failed."""
+
+    state: str
+    accuracy: float | None
+    epochs: int
+    seconds: float
+    device: str = "cpu"
+    precision: str = "fp32"
+    reason: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    weights: bytes | None = None
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial as `nas trials` lists it and as samplers are fed."""
+
+    id: int
+    study: str
+    number: int
+    state: str
+    fingerprint: str
+    body: str
+    blocks: tuple[str, ...]
+    totals: Totals
+    draw: Mapping[str, Value]
+    params: Mapping[str, Value]
+    projected: bool
+    reused: bool
+    accuracy: float | None
+    epochs: int
+    epochs_done: int
+    seed: int
+    seconds: float
+    device: str
+    precision: str
+    reason: str
+    worker: str
+    versions: Mapping[str, str]
+    summary: str
+    started: float
+    finished: float | None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One row of `nas best` and of the view `nas_leaderboard`, its fields in the order of the contract."""
+
+    rank: int
+    study: str
+    trial: int
+    architecture: str
+    body: str
+    accuracy: float
+    accuracy_low: float | None
+    accuracy_high: float | None
+    repeats: int
+    test_accuracy: float | None
+    test_low: float | None
+    test_high: float | None
+    params: int
+    weights: int
+    macs: int
+    activations: int
+    receptive_field: int | None
+    auxiliary_params: int
+    depth: int
+    blocks: list[str]
+    dataset: str
+    epochs: int
+    seed: int
+    seconds: float
+    reused: bool
+    precision: str
+
+
+@dataclass(frozen=True)
+class StudyStatus:
+    """Where a study stands, all of it counted by query; `seconds` of training over all trials."""
+
+    study: str
+    dataset: str
+    state: str
+    budget: Mapping[str, int]
+    trials: Mapping[str, int]
+    trained_over_budget: int
+    trained_twice: int
+    projected: int
+    reused: int
+    best: Ranked | None
+    seconds: float
