@@ -7,7 +7,8 @@ Araujo, Norris and Sim, "Computing Receptive Fields of Convolutional Neural Netw
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import dataclasses
+from dataclasses import dataclass
 from typing import NamedTuple
 
 Shape = tuple[int, int, int]
@@ -142,10 +143,17 @@ class CostPath:
 
     shape: Shape
     field: Field = Field()
-    layers: list[Cost] = field(default_factory=list)
+    layers: list[Cost] = dataclasses.field(default_factory=list)
 
     def conv(
-        self, width: int, kernel: Pair, stride: Pair = 1, *, groups: int = 1, norm: str = "batch", name: str = ""
+        self,
+        width: int,
+        kernel: Pair,
+        stride: Pair = 1,
+        *,
+        groups: int = 1,
+        norm: str = "batch",
+        name: str = "",
     ) -> CostPath:
         """A convolution padded by k // 2, followed by batch norm or with a bias."""
         self.field = self.field.after(kernel, stride)

@@ -1,0 +1,71 @@
+"""The stratified split: one image in five is held out, by a seed, the same on every platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from nas.data.images import Array, Images
+from nas.errors import DataError
+
+ONE_IN = 5
+"""One image in so many is held out: 20 %."""
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The training part in two: images (N, C, H, W) and labels (N,), in the order of the data set."""
+
+    train_images: Array
+    train_labels: Array
+    validation_images: Array
+    validation_labels: Array
+
+
+def split_validation(images: Images, seed: int) -> Split:
+    """A fifth of the training part for validation, stratified, by the study's seed; no test image is touched.
+
+    Raises:
+        DataError: no class has two training images.
+    """
+    held = held_out(images.train_labels, seed)
+    if not held.any():
+        count = len(images.train_labels)
+        raise DataError(
+            f"data set {images.name!r}: {count} training images are too few to leave one for validation: "
+            "no class has two"
+        )
+    return Split(
+        images.train_images[~held],
+        images.train_labels[~held],
+        images.train_images[held],
+        images.train_labels[held],
+    )
+
+
+def held_out(labels: Array, seed: int) -> Array:
+    """Which of N labels (integers from 0) are held out, as booleans (N,); none where no class has two."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    counts = np.bincount(labels)
+    shares = held_per_class(counts, random)
+    order = random.permutation(len(labels))
+    by_class = order[np.argsort(labels[order], kind="stable")]
+    place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    held = np.zeros(len(labels), dtype=np.bool_)
+    held[by_class[place < np.repeat(shares, counts)]] = True
+    return held
+
+
+def held_per_class(counts: Array, random: np.random.Generator) -> Array:
+    """How many of each class's images are held out: a fifth by largest remainder, ties by lot.
+
+    Rounding each class alone would leave nothing of many small classes. A class of one image keeps it in
+    training, one of two or more keeps at least one.
+    """
+    shares = counts // ONE_IN
+    wanted = (counts.sum() + ONE_IN // 2) // ONE_IN
+    lots = random.permutation(len(counts))
+    order = lots[np.argsort(-(counts[lots] % ONE_IN), kind="stable")]
+    shares[order[counts[order] >= 2][: wanted - shares.sum()]] += 1
+    return shares

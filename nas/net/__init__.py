@@ -1,0 +1,1 @@
+"""Everything that touches a tensor: networks as modules, their training, and their export."""

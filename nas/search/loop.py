@@ -1,0 +1,79 @@
+"""The way of a trial: what is left undone first, then a new network that fits the budget and that nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from nas.arch.record import Candidate, Claim, StudyRecord, TrialRecord
+from nas.store.claims import Answer, claim
+from nas.store.engine import Storage
+from nas.store.leases import take_up
+from nas.store.status import counts
+from nas.store.studies import find_study, mark_exhausted
+from nas.store.trials import history_since
+
+LEASE_SECONDS = 30.0
+"""A trial whose worker has not been heard of for so long is free to be taken up."""
+
+
+class Proposes(Protocol):
+    """Whoever proposes networks: an Optuna study in memory, or a test's own."""
+
+    def learn(self, records: Sequence[TrialRecord]) -> None:
+        """Take in what became of the study's trials."""
+        ...
+
+    def ask(self) -> Candidate | None:
+        """A network within the budget that the study does not know; None where there is none."""
+        ...
+
+    def taken(self, candidate: Candidate) -> None:
+        """Another study is training the network now."""
+        ...
+
+
+@dataclass
+class Search:
+    """One worker's view of a study: where it is stored, who proposes, and how far it has read the trials."""
+
+    storage: Storage
+    study: StudyRecord
+    owner: str
+    proposer: Proposes
+    revision: int = 0
+
+    def next_claim(self) -> Claim | None:
+        """A trial to train: one left undone, or a new one; None where the study needs no more or waits for others.
+
+        The search's whole way: propose within the budget, ask whether it is known, claim it before training.
+        """
+        left = take_up(self.storage, self.study, self.owner, LEASE_SECONDS)
+        while left is None and self._lacking() > 0:
+            self.revision, changed = history_since(self.storage, self.study.id, self.revision)
+            self.proposer.learn(changed)
+            candidate = self.proposer.ask()
+            if candidate is None:
+                mark_exhausted(self.storage, self.study.id)
+                return None
+            result = claim(self.storage, self.study, self.owner, candidate, LEASE_SECONDS)
+            if result.kind in (Answer.FULL, Answer.CLAIMED):
+                return result.claim
+            if result.kind is Answer.BUSY:
+                self.proposer.taken(candidate)
+                return None
+        return left
+
+    def unfinished(self) -> bool:
+        """Whether there is, or may still come, work: a trial lacks, or one is held whose worker may die or fail."""
+        numbers = counts(self.storage, self.study.id)
+        return numbers["running"] + numbers["waiting"] > 0 or self._lacking() > 0
+
+    def _lacking(self) -> int:
+        """How many new trials the study still wants; 0 once no new network is found or too many trials failed."""
+        record = find_study(self.storage, self.study.name)
+        numbers = counts(self.storage, self.study.id)
+        if record.exhausted or numbers["failed"] > record.trials:
+            return 0
+        return record.trials - sum(numbers.values()) + numbers["failed"]

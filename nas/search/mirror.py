@@ -1,0 +1,118 @@
+"""Our ended trials in Optuna's tables, each written whole, so that optuna-dashboard opens a study unchanged.
+
+Our rows are the truth; nothing here is ever read back into them. Optuna's params show the network that was trained;
+the raw draw, where the projection changed it, stands in the trial's system attributes.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial, TrialState, create_trial
+
+from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord, Value
+from nas.search.propose import distributions
+from nas.search.sampler import quiet
+from nas.store.engine import Storage, configure_sqlite
+from nas.store.trials import mark_mirrored, unmirrored
+from nas.study.space import Space
+
+NUMBER = "nas_trial"
+"""The user attribute that holds our trial's number: Optuna numbers in the order of writing."""
+
+_STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
+
+
+class Mirror:
+    """Writes a study's ended trials into Optuna's tables of the same database, each once."""
+
+    def __init__(self, storage: Storage, study: StudyRecord, space: Space) -> None:
+        quiet()
+        self.storage, self.record, self.space = storage, study, space
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self.optuna = RDBStorage(str(storage.url), engine_kwargs=_engine_options(storage))
+        configure_sqlite(self.optuna.engine)
+        self.study = optuna.create_study(
+            storage=self.optuna, study_name=study.name, direction="maximize", load_if_exists=True
+        )
+        self.written = {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
+
+    def update(self) -> int:
+        """Write what ended since the last time; how many trials that was."""
+        ended = unmirrored(self.storage, self.record.id)
+        for trial, epochs in ended:
+            if trial.number not in self.written:
+                self.study.add_trial(self._trial(trial, epochs))
+                self.written.add(trial.number)
+        mark_mirrored(self.storage, [trial.id for trial, _ in ended])
+        return len(ended)
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.optuna.remove_session()
+        self.optuna.engine.dispose()
+
+    def _trial(self, trial: TrialRecord, epochs: tuple[EpochRecord, ...]) -> FrozenTrial:
+        params, distributions = self._params(trial.params)
+        made = create_trial(
+            state=_STATES[trial.state],
+            value=trial.accuracy if trial.state == COMPLETE else None,
+            params=params,
+            distributions=distributions,
+            user_attrs=_attributes(trial),
+            system_attrs={"nas:draw": dict(trial.draw)} if trial.projected else {},
+            intermediate_values={epoch.epoch: epoch.accuracy for epoch in epochs},
+        )
+        made.datetime_start = _time(trial.started)
+        made.datetime_complete = _time(trial.finished or trial.started)
+        return made
+
+    def _params(self, named: Mapping[str, Value]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
+        """Names and distributions; none for a network that the space can no longer draw."""
+        try:
+            found = distributions(self.space, named)
+        except ValueError:
+            return {}, {}
+        # Optuna freezes a categorical's choices at first use; a range of places may grow with the list of blocks.
+        made = {name: _growing(one) if name.endswith(".block") else one for name, one in found.items()}
+        return {name: named[name] for name in made}, made
+
+
+def _growing(distribution: BaseDistribution) -> BaseDistribution:
+    assert isinstance(distribution, CategoricalDistribution)
+    return IntDistribution(0, len(distribution.choices) - 1)
+
+
+def _attributes(trial: TrialRecord) -> dict[str, Any]:
+    totals = trial.totals
+    return {
+        NUMBER: trial.number,
+        "architecture": trial.fingerprint,
+        "network": trial.summary,
+        "params": totals.params,
+        "macs": totals.macs,
+        "activations": totals.activations,
+        "receptive_field": totals.receptive_field,
+        "seconds": round(trial.seconds, 3),
+        "reused": trial.reused,
+        **({"reason": trial.reason} if trial.reason else {}),
+    }
+
+
+def _time(seconds: float) -> datetime:
+    """Optuna keeps local times without a zone."""
+    return datetime.fromtimestamp(seconds, UTC).astimezone().replace(tzinfo=None)
+
+
+def _engine_options(storage: Storage) -> dict[str, Any]:
+    if storage.engine.dialect.name == "sqlite":
+        return {"connect_args": {"timeout": 30}}
+    return {"pool_pre_ping": True}

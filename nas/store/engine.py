@@ -1,0 +1,265 @@
+"""Opening a database, and the two transactions, read and write, in which everything else happens.
+
+All that differs between SQLite and PostgreSQL stands in this file.
+"""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Double,
+    Engine,
+    Transaction,
+    create_engine,
+    event,
+    inspect,
+    make_url,
+    text,
+)
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    NoSuchModuleError,
+    OperationalError,
+    ProgrammingError,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from nas.errors import StorageError
+from nas.store.tables import SCHEMA, VERSION_TABLE
+
+BUSY_SECONDS = 30
+"""How long SQLite waits for a lock before it says that the database is busy."""
+
+BEGIN_TRIES = 4
+"""How often a transaction is begun anew where even that was not long enough."""
+
+WRITERS_LOCK = 0x6E6173
+"""The advisory lock (the letters `nas`) that lets one writer at a time into PostgreSQL, as SQLite does by itself."""
+
+DRIVERS = {"sqlite": "sqlite", "postgresql": "nas[postgres]"}
+
+Result = TypeVar("Result")
+
+_jitter = random.SystemRandom()  # the global generator is seeded alike in all workers, who would then wait alike
+
+
+class database_clock(FunctionElement[float]):
+    """The database's clock in seconds since 1970: leases are judged by one clock, whatever a machine's says."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(database_clock, "sqlite")
+def _sqlite_clock(element: Any, compiler: Any, **options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(database_clock)
+def _clock(element: Any, compiler: Any, **options: Any) -> str:
+    return "CAST(extract(epoch from clock_timestamp()) AS DOUBLE PRECISION)"
+
+
+@dataclass(frozen=True)
+class Storage:
+    """An open database. `shown` is its URL without the password, for messages; one process, one storage."""
+
+    url: str = field(repr=False)
+    shown: str
+    engine: Engine = field(repr=False)
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A connection in a transaction that only looks: it waits for no writer and is rolled back."""
+        with translated(self.shown), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection in a transaction that no other writer shares, committed at the end or rolled back.
+
+        What is read in it is therefore still true when it is written upon: claims and counts are exact.
+        """
+        writing = self.engine.execution_options(nas_write=True)
+        with translated(self.shown), writing.connect() as connection, begin_patiently(connection):
+            yield connection
+
+    def close(self) -> None:
+        """Give back the connections."""
+        self.engine.dispose()
+
+
+def open_storage(url: str) -> Storage:
+    """Open a database that exists and has the schema of this version; nothing is ever created here.
+
+    Raises StorageError, one line: no such file, no SQLite database, no tables of ours, an older or newer schema.
+    """
+    parsed = parse_url(url)
+    file = sqlite_file(parsed)
+    if file is not None and not file.exists():
+        raise StorageError(f"{shown(parsed)}: no such database; `nas run` creates it")
+    storage = connect(parsed)
+    try:
+        check_schema(storage, schema_of(storage))
+    except BaseException:
+        storage.close()
+        raise
+    return storage
+
+
+def schema_of(storage: Storage) -> str | None:
+    """The schema that the database has, or None where it has no tables of ours."""
+    with storage.read() as connection:
+        if not inspect(connection).has_table(VERSION_TABLE):
+            return None
+        found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+    return found
+
+
+def check_schema(storage: Storage, found: str | None) -> None:
+    """Raise StorageError where the schema found is not the one of this version."""
+    if found is None:
+        raise StorageError(f"{storage.shown}: a database without studies of nas; `nas run` adds its tables")
+    if found < SCHEMA:
+        raise StorageError(f"{storage.shown}: schema {found} is older than {SCHEMA}; run `nas db upgrade`")
+    if found > SCHEMA:
+        raise StorageError(f"{storage.shown}: schema {found} is newer than {SCHEMA}; install a newer nas")
+
+
+def parse_url(url: str) -> URL:
+    """The URL in parts. Raises StorageError for what is no URL, or of a database that is not supported."""
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError) as error:
+        raise StorageError("the storage's URL cannot be read; allowed: sqlite:///FILE or postgresql://…") from error
+    if parsed.get_backend_name() not in DRIVERS:
+        raise StorageError(f"{shown(parsed)}: allowed are sqlite:///FILE and postgresql://USER@HOST/NAME")
+    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+        raise StorageError(f"{shown(parsed)}: workers cannot share a database in memory; name a file: sqlite:///FILE")
+    return parsed
+
+
+def shown(url: URL) -> str:
+    """The URL without its password."""
+    return url.render_as_string(hide_password=True)
+
+
+def sqlite_file(url: URL) -> Path | None:
+    """The file of a SQLite URL; None for other databases, and for `file:` URIs, which say themselves how to open."""
+    name = url.database or ""
+    if url.get_backend_name() != "sqlite" or name.startswith("file:"):
+        return None
+    return Path(name)
+
+
+def connect(url: URL) -> Storage:
+    """A storage whose engine is fit for many processes; whatever the database holds, or does not."""
+    try:
+        engine = create_engine(url, **engine_options(url))
+    except (ImportError, NoSuchModuleError) as error:
+        wanted = DRIVERS[url.get_backend_name()]
+        raise StorageError(f"{shown(url)}: its driver is not installed; pip install '{wanted}'") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "connect", _leave_transactions_to_us)
+    event.listen(engine, "begin", _BEGIN[engine.dialect.name])
+    return Storage(url.render_as_string(hide_password=False), shown(url), engine)
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """What `create_engine` is given, ours and Optuna's."""
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": BUSY_SECONDS}}
+    return {"pool_pre_ping": True}
+
+
+def configure_sqlite(engine: Engine) -> None:
+    """Make an engine of SQLite fit for many writers: WAL, a patient wait for locks, foreign keys.
+
+    For engines made elsewhere, such as Optuna's; other databases are left alone. Connections that were opened before
+    are closed, since they are without it.
+    """
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        engine.dispose()
+        use_wal(engine)
+
+
+def use_wal(engine: Engine) -> None:
+    """Let readers of a SQLite file go on while one writes; the file remembers it."""
+    with engine.connect() as connection:
+        raw: Any = connection.connection.dbapi_connection
+        patiently(lambda: raw.execute("PRAGMA journal_mode=WAL").fetchone(), sqlite3.OperationalError)
+
+
+def _prepare_sqlite(connection: Any, _record: object) -> None:
+    connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _leave_transactions_to_us(connection: Any, _record: object) -> None:
+    # Python's sqlite3 begins by itself, late and deferred: two that read first and then write would collide.
+    connection.isolation_level = None
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    writing = connection.get_execution_options().get("nas_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+
+def _begin_postgresql(connection: Connection) -> None:
+    if connection.get_execution_options().get("nas_write", False):
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+
+
+_BEGIN = {"sqlite": _begin_sqlite, "postgresql": _begin_postgresql}
+
+
+def begin_patiently(connection: Connection) -> Transaction:
+    """Begin a transaction, again after a short random wait where the database stays locked."""
+    return patiently(connection.begin, OperationalError)
+
+
+def patiently(act: Callable[[], Result], error_type: type[Exception]) -> Result:
+    """What `act` returns, tried again where a lock was in its way."""
+    for attempt in range(1, BEGIN_TRIES):
+        try:
+            return act()
+        except error_type as error:
+            if not _is_lock(error):
+                raise
+            time.sleep(_jitter.uniform(0.02, 0.2) * attempt)
+    return act()
+
+
+def _is_lock(error: Exception) -> bool:
+    raw = getattr(error, "orig", error)
+    code = getattr(raw, "sqlite_errorcode", 0) & 0xFF  # the low byte: BUSY_SNAPSHOT and the like are BUSY too
+    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+
+
+@contextmanager
+def translated(place: str) -> Iterator[None]:
+    """Turn what the database refuses into StorageError; what we ask wrongly of it keeps its own error."""
+    try:
+        yield
+    except (IntegrityError, ProgrammingError, DataError):
+        raise
+    except DBAPIError as error:
+        reason = " ".join(str(error.orig).split())
+        raise StorageError(f"{place}: {reason}") from error

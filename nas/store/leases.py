@@ -1,0 +1,89 @@
+"""Holding a trial: taking up what nobody holds any more, keeping the hold, letting go."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+
+from nas.arch.record import FAILED, RUNNING, WAITING, Claim, StudyRecord
+from nas.store.engine import Storage, database_clock
+from nas.store.rows import claim_of, held_by, next_revision
+from nas.store.tables import checkpoint, trial
+
+MAX_DEATHS = 3
+"""How many workers in a row may die on a trial, none of them ending an epoch; the next counts as its failure."""
+
+
+def take_up(storage: Storage, study: StudyRecord, owner: str, lease_seconds: float) -> Claim | None:
+    """The lowest-numbered trial that nobody holds any more, with the epochs that its checkpoint has behind it.
+
+    One on which worker after worker died without ending an epoch fails here instead.
+    """
+    with storage.read() as connection:  # most often there is none, and that needs no lock
+        if _abandoned(connection, study.id) is None:
+            return None
+    with storage.write() as connection:
+        while (row := _abandoned(connection, study.id)) is not None:
+            if row.attempts <= MAX_DEATHS:
+                _hold(connection, row, owner, lease_seconds)
+                return claim_of(connection, row)
+            _give_up(connection, row)
+    return None
+
+
+def heartbeat(storage: Storage, trial_id: int, owner: str, lease_seconds: float) -> bool:
+    """Hold a trial for another while; False where it is the owner's no longer."""
+    with storage.write() as connection:
+        held = update(trial).where(held_by(trial_id, owner))
+        return connection.execute(held.values(lease=database_clock() + lease_seconds)).rowcount > 0
+
+
+def release(storage: Storage, owner: str) -> int:
+    """Let go of all that a worker holds, to be taken up again later; how many trials that were."""
+    with storage.write() as connection:
+        return _let_go(connection, trial.c.worker == owner, attempts=trial.c.attempts - 1)
+
+
+def release_owners(storage: Storage, owners: Collection[str]) -> int:
+    """Let go of all that workers held who are known to be dead; how many trials that were."""
+    with storage.write() as connection:
+        return _let_go(connection, trial.c.worker.in_(owners))
+
+
+def _abandoned(connection: Connection, study_id: int) -> Row[Any] | None:
+    dead = and_(trial.c.state == RUNNING, trial.c.lease < database_clock())
+    # Both `unended`, which says nothing new, and the sum in the order lead SQLite to the index on states, where few
+    # rows are unended; it would else walk through all trials in the order of their numbers.
+    unended = trial.c.state.in_([WAITING, RUNNING])
+    unheld = select(trial).where(trial.c.study_id == study_id, unended, or_(trial.c.state == WAITING, dead))
+    return connection.execute(unheld.order_by(trial.c.number + 0).limit(1)).first()
+
+
+def _hold(connection: Connection, row: Row[Any], owner: str, lease_seconds: float) -> None:
+    held = {
+        "state": RUNNING,
+        "worker": owner,
+        "lease": database_clock() + lease_seconds,
+        "attempts": row.attempts + 1,
+        "revision": next_revision(),
+    }
+    connection.execute(update(trial).where(trial.c.id == row.id).values(held))
+
+
+def _give_up(connection: Connection, row: Row[Any]) -> None:
+    ended = {
+        "state": FAILED,
+        "claim": None,
+        "reason": f"its worker died {row.attempts} times",
+        "finished": database_clock(),
+        "revision": next_revision(),
+    }
+    connection.execute(update(trial).where(trial.c.id == row.id).values(ended))
+    connection.execute(delete(checkpoint).where(checkpoint.c.trial_id == row.id))
+
+
+def _let_go(connection: Connection, whose: ColumnElement[bool], **values: Any) -> int:
+    waiting = {"state": WAITING, "lease": 0.0, "revision": next_revision()} | values
+    return connection.execute(update(trial).where(trial.c.state == RUNNING, whose).values(waiting)).rowcount

@@ -1,0 +1,78 @@
+"""Making and upgrading a database; the one door to Alembic, so that reading commands need not load it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection
+
+from nas.errors import StorageError
+from nas.store import migrations
+from nas.store.engine import (
+    Storage,
+    check_schema,
+    connect,
+    parse_url,
+    schema_of,
+    shown,
+    sqlite_file,
+    translated,
+    use_wal,
+)
+from nas.store.tables import SCHEMA
+
+
+def create_storage(url: str) -> Storage:
+    """Open a database, made or brought to this version's schema where it is not; any number may do so at once.
+
+    Raises StorageError: no such folder, no SQLite database, a newer schema.
+    """
+    parsed = parse_url(url)
+    file = sqlite_file(parsed)
+    if file is not None and not file.absolute().parent.is_dir():
+        raise StorageError(f"{shown(parsed)}: no such folder {str(file.absolute().parent)!r}; create it first")
+    storage = connect(parsed)
+    try:
+        bring_up(storage)
+    except BaseException:
+        storage.close()
+        raise
+    return storage
+
+
+def bring_up(storage: Storage) -> None:
+    """Upgrade the open database to this version's schema, if it is older or empty."""
+    found = schema_of(storage)
+    if found is None and storage.engine.dialect.name == "sqlite":
+        with translated(storage.shown):
+            use_wal(storage.engine)
+    if found is None or found < SCHEMA:
+        with storage.write() as connection:  # who comes second waits here, and finds it done
+            _migrate(connection)
+    check_schema(storage, schema_of(storage))
+
+
+def upgrade(url: str) -> tuple[str | None, str]:
+    """Bring an existing database to this version's schema; the schema before and after."""
+    parsed = parse_url(url)
+    file = sqlite_file(parsed)
+    if file is not None and not file.exists():
+        raise StorageError(f"{shown(parsed)}: no such database; `nas run` creates it")
+    storage = connect(parsed)
+    try:
+        before = schema_of(storage)
+        bring_up(storage)
+    finally:
+        storage.close()
+    return before, SCHEMA
+
+
+def _migrate(connection: Connection) -> None:
+    config = Config()
+    folder = Path(migrations.__file__).parent
+    config.set_main_option("script_location", str(folder).replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,151 @@
+"""Where studies stand, counted by query."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
+
+from nas.arch.record import COMPLETE, FAILED, LIMITS, PRUNED, RUNNING, WAITING, StudyRecord, StudyStatus
+from nas.store.engine import Storage, database_clock
+from nas.store.ranking import leaders
+from nas.store.studies import find_study, list_studies
+from nas.store.tables import trial
+
+_held = and_(trial.c.state == RUNNING, trial.c.lease > database_clock())
+_unheld = or_(trial.c.state == WAITING, and_(trial.c.state == RUNNING, ~_held))
+
+_COUNTED: Mapping[str, ColumnElement[bool]] = {
+    COMPLETE: trial.c.state == COMPLETE,
+    PRUNED: trial.c.state == PRUNED,
+    FAILED: trial.c.state == FAILED,
+    RUNNING: _held,
+    WAITING: _unheld,
+}
+
+
+@dataclass(frozen=True)
+class StudyLine:
+    """One study in the list of `nas studies`; `done` are its complete and pruned trials, of `total`."""
+
+    study: str
+    dataset: str
+    state: str
+    done: int
+    total: int
+    failed: int
+    running: int
+    best_accuracy: float | None
+    seconds: float
+
+
+def status(storage: Storage, name: str) -> StudyStatus:
+    """Where a study stands. Raises NotFound, with the nearest spelling."""
+    record = find_study(storage, name)
+    with storage.read() as connection:
+        numbers = _numbers(connection, record.id)
+        best = leaders(connection, record.id, 1)
+        return StudyStatus(
+            study=record.name,
+            dataset=record.dataset,
+            state=_state(record, numbers),
+            budget=record.budget,
+            trials={"total": record.trials} | {name: numbers[name] for name in _COUNTED},
+            trained_over_budget=_count(connection, _trained(record.id), _over(record.budget)),
+            trained_twice=_count(connection, _trained(record.id), trial.c.state != FAILED, _known_before()),
+            projected=numbers["projected"],
+            reused=numbers["reused"],
+            best=best[0] if best else None,
+            seconds=numbers["seconds"],
+        )
+
+
+def counts(storage: Storage, study_id: int) -> dict[str, int]:
+    """How many trials of the study are complete, pruned, failed, running (held now) and waiting."""
+    with storage.read() as connection:
+        numbers = _numbers(connection, study_id)
+    return {name: numbers[name] for name in _COUNTED}
+
+
+def studies(storage: Storage) -> list[StudyLine]:
+    """All studies, oldest first."""
+    records = list_studies(storage)
+    with storage.read() as connection:
+        return [_line(record, _numbers(connection, record.id)) for record in records]
+
+
+def _line(record: StudyRecord, numbers: Mapping[str, Any]) -> StudyLine:
+    return StudyLine(
+        study=record.name,
+        dataset=record.dataset,
+        state=_state(record, numbers),
+        done=numbers[COMPLETE] + numbers[PRUNED],
+        total=record.trials,
+        failed=numbers[FAILED],
+        running=numbers[RUNNING],
+        best_accuracy=numbers["best_accuracy"],
+        seconds=numbers["seconds"],
+    )
+
+
+def _numbers(connection: Connection, study_id: int) -> Mapping[str, Any]:
+    best = func.max(case((trial.c.state == COMPLETE, trial.c.accuracy)))
+    columns = [_how_many(condition).label(name) for name, condition in _COUNTED.items()]
+    columns += [_how_many(trial.c.projected).label("projected"), _how_many(trial.c.reused).label("reused")]
+    seconds = func.coalesce(func.sum(trial.c.seconds), 0.0).label("seconds")
+    asked = select(*columns, seconds, best.label("best_accuracy")).where(trial.c.study_id == study_id)
+    return dict(connection.execute(asked).one()._mapping)
+
+
+def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
+    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+
+
+def _state(record: StudyRecord, numbers: Mapping[str, Any]) -> str:
+    """`failed`: more trials failed than are ever replaced. `waiting`: unfinished, and nobody at it."""
+    unended = numbers[RUNNING] + numbers[WAITING]
+    done = numbers[COMPLETE] + numbers[PRUNED]
+    if done >= record.trials or (record.exhausted and not unended):
+        return "complete"
+    if numbers[RUNNING]:
+        return "running"
+    if numbers[FAILED] > record.trials and not unended:
+        return "failed"
+    return "waiting" if done + unended + numbers[FAILED] else "new"
+
+
+def _trained(study_id: int) -> ColumnElement[bool]:
+    return and_(trial.c.study_id == study_id, trial.c.reused.is_(False))
+
+
+def _over(budget: Mapping[str, int]) -> ColumnElement[bool]:
+    """Trials beyond the budget; a receptive field that is not known does not meet a minimum."""
+    broken = [trial.c[name] > limit for name, limit in budget.items() if name in LIMITS]
+    if "receptive_field" in budget:
+        broken.append(func.coalesce(trial.c.receptive_field, 0) < budget["receptive_field"])
+    return or_(*broken) if broken else trial.c.id < 0
+
+
+def _known_before() -> ColumnElement[bool]:
+    """Trials whose question an earlier training had answered at the epochs in question.
+
+    Those are the epochs asked for, and of a pruned trial the epochs that it came to.
+    """
+    earlier = trial.alias("earlier")
+    in_question = case((trial.c.state == PRUNED, trial.c.epochs_done), else_=trial.c.epochs)
+    return exists().where(
+        earlier.c.fingerprint == trial.c.fingerprint,
+        earlier.c.dataset_hash == trial.c.dataset_hash,
+        earlier.c.recipe_hash == trial.c.recipe_hash,
+        earlier.c.seed == trial.c.seed,
+        earlier.c.id < trial.c.id,
+        earlier.c.reused.is_(False),
+        earlier.c.state != FAILED,
+        earlier.c.epochs_done >= in_question,
+    )
+
+
+def _count(connection: Connection, *where: ColumnElement[bool]) -> int:
+    return connection.scalar(select(func.count()).select_from(trial).where(*where)) or 0

@@ -1,0 +1,158 @@
+"""The tables, as this version reads and writes them; `migrations/` says how a database came to have them."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+SCHEMA = "0001"
+"""The schema of this version: the last revision in `migrations/versions`."""
+
+VERSION_TABLE = "nas_alembic_version"
+"""Not Alembic's default name: Optuna's tables lie in the same database, and `alembic_version` is theirs."""
+
+metadata = MetaData()
+
+study = Table(
+    "nas_study",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", Text, nullable=False, unique=True),
+    Column("dataset", Text, nullable=False),
+    Column("dataset_hash", Text, nullable=False),
+    Column("input", JSON, nullable=False),
+    Column("classes", Integer, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("trials", Integer, nullable=False),
+    Column("config", JSON, nullable=False),
+    Column("budget", JSON, nullable=False),
+    Column("blocks", JSON, nullable=False),
+    Column("recipe", JSON, nullable=False),
+    Column("recipe_hash", Text, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("keep", Integer, nullable=False),
+    Column("exhausted", Boolean, nullable=False),
+    Column("created", Double, nullable=False),
+    sqlite_autoincrement=True,  # the number of a removed study is not given again
+)
+
+architecture = Table(
+    "nas_architecture",
+    metadata,
+    Column("fingerprint", Text, primary_key=True),
+    Column("body", Text, nullable=False),
+    Column("spec", JSON, nullable=False),
+    Column("blocks", JSON, nullable=False),
+    Column("summary", Text, nullable=False),
+)
+
+architecture_block = Table(
+    "nas_architecture_block",
+    metadata,
+    Column("fingerprint", ForeignKey("nas_architecture.fingerprint", ondelete="CASCADE"), primary_key=True),
+    Column("block", Text, primary_key=True),
+)
+
+trial = Table(
+    "nas_trial",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_id", ForeignKey("nas_study.id", ondelete="CASCADE"), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("fingerprint", ForeignKey("nas_architecture.fingerprint"), nullable=False),
+    Column("dataset_hash", Text, nullable=False),
+    Column("recipe_hash", Text, nullable=False),
+    Column("seed", BigInteger, nullable=False),
+    Column("state", Text, nullable=False),
+    # Held while running, waiting or complete; NULL once the question is open again, and where it was never asked.
+    Column("claim", Text, unique=True),
+    Column("draw_json", JSON, nullable=False),
+    Column("choice_json", JSON, nullable=False),
+    Column("projected", Boolean, nullable=False),
+    Column("reused", Boolean, nullable=False),
+    Column("source_trial_id", ForeignKey("nas_trial.id", ondelete="SET NULL")),
+    Column("accuracy", Double),
+    Column("accuracy_low", Double),
+    Column("accuracy_high", Double),
+    Column("repeats", Integer, nullable=False),
+    Column("test_accuracy", Double),
+    Column("test_low", Double),
+    Column("test_high", Double),
+    Column("params", BigInteger, nullable=False),
+    Column("weights", BigInteger, nullable=False),
+    Column("macs", BigInteger, nullable=False),
+    Column("activations", BigInteger, nullable=False),
+    Column("receptive_field", BigInteger),
+    Column("auxiliary_params", BigInteger, nullable=False),
+    Column("depth", Integer, nullable=False),
+    Column("epochs", Integer, nullable=False),
+    Column("epochs_done", Integer, nullable=False),
+    Column("seconds", Double, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("precision", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("versions", JSON, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("lease", Double, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("started", Double, nullable=False),
+    Column("finished", Double),
+    Column("mirrored", Boolean, nullable=False),
+    UniqueConstraint("study_id", "number"),
+    UniqueConstraint("study_id", "fingerprint"),
+    CheckConstraint("state <> 'complete' OR accuracy IS NOT NULL", name="nas_trial_complete_has_accuracy"),
+    sqlite_autoincrement=True,  # "earlier" is told by the id
+)
+
+epoch = Table(
+    "nas_epoch",
+    metadata,
+    Column("trial_id", ForeignKey("nas_trial.id", ondelete="CASCADE"), primary_key=True),
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("accuracy", Double, nullable=False),
+    Column("loss", Double),
+    Column("train_loss", Double),
+    Column("seconds", Double, nullable=False),
+)
+"""A loss may be NULL: SQLite keeps no NaN."""
+
+checkpoint = Table(
+    "nas_checkpoint",
+    metadata,
+    Column("trial_id", ForeignKey("nas_trial.id", ondelete="CASCADE"), primary_key=True),
+    Column("epoch", Integer, nullable=False),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+weights = Table(
+    "nas_weights",
+    metadata,
+    Column("trial_id", ForeignKey("nas_trial.id", ondelete="CASCADE"), primary_key=True),
+    Column("blob", LargeBinary, nullable=False),
+)
+
+RANKING = (trial.c.accuracy.desc(), trial.c.params, trial.c.macs, trial.c.fingerprint)
+"""The order of every ranking; where several studies meet, `id` decides between equals."""
+
+Index("nas_trial_ranking", trial.c.study_id, trial.c.state, *RANKING)
+Index("nas_trial_dataset_ranking", trial.c.dataset_hash, trial.c.state, *RANKING, trial.c.id)
+Index("nas_trial_revision", trial.c.study_id, trial.c.revision)
+Index("nas_trial_question", trial.c.fingerprint, trial.c.dataset_hash, trial.c.recipe_hash, trial.c.seed)
+Index("nas_trial_source", trial.c.source_trial_id)
+Index("nas_architecture_body", architecture.c.body)
+Index("nas_architecture_block_block", architecture_block.c.block)

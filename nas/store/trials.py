@@ -1,0 +1,186 @@
+"""Trials under way and over: their epochs, their end, and their list as samplers and tables want it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, case, delete, func, insert, select, update
+
+from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, Outcome, TrialRecord
+from nas.store.engine import Storage, database_clock
+from nas.store.rows import epochs_of, held_by, next_revision, trial_record, trial_rows
+from nas.store.tables import checkpoint, epoch, trial
+from nas.store.weights import put_weights
+
+ENDED = (COMPLETE, PRUNED, FAILED)
+
+
+def record_epoch(
+    storage: Storage,
+    trial_id: int,
+    owner: str,
+    record: EpochRecord,
+    checkpoint_blob: bytes | None,
+    lease_seconds: float,
+) -> bool:
+    """Write an epoch down, with the checkpoint to go on from after it, and hold the trial for another while.
+
+    False, and nothing written, where the trial is the owner's no longer. An epoch done again replaces its record;
+    without a checkpoint the one before stays. An epoch ended clears the trial of earlier workers' deaths.
+    """
+    with storage.write() as connection:
+        if not _progress(connection, trial_id, owner, record.epoch, lease_seconds):
+            return False
+        connection.execute(delete(epoch).where(epoch.c.trial_id == trial_id, epoch.c.epoch == record.epoch))
+        connection.execute(insert(epoch).values(trial_id=trial_id, **asdict(record)))
+        if checkpoint_blob is not None:
+            connection.execute(delete(checkpoint).where(checkpoint.c.trial_id == trial_id))
+            saved = {"trial_id": trial_id, "epoch": record.epoch, "blob": checkpoint_blob}
+            connection.execute(insert(checkpoint).values(saved))
+    return True
+
+
+def finish(storage: Storage, trial_id: int, owner: str, outcome: Outcome) -> bool:
+    """End a trial; False, and nothing written, where it is the owner's no longer.
+
+    A pruned or failed one frees its claim: the question may be put again. Weights are kept of a complete one, if it is
+    among the best of its study.
+    """
+    assert outcome.state in ENDED, outcome.state
+    with storage.write() as connection:
+        if not _end(connection, trial_id, owner, outcome):
+            return False
+        connection.execute(delete(checkpoint).where(checkpoint.c.trial_id == trial_id))
+        if outcome.state == COMPLETE and outcome.weights is not None:
+            put_weights(connection, trial_id, outcome.weights)
+    return True
+
+
+def confirm_trial(
+    storage: Storage,
+    trial_id: int,
+    *,
+    accuracy: tuple[float, float, float],
+    test: tuple[float, float, float],
+    repeats: int,
+    weights: bytes | None = None,
+) -> None:
+    """Put the mean over `repeats` trainings in place of a complete trial's accuracy; each (mean, low, high).
+
+    A confirmed trial's weights are kept whatever its rank.
+    """
+    mean, low, high = accuracy
+    values = {"accuracy": mean, "accuracy_low": low, "accuracy_high": high, "repeats": repeats}
+    values |= dict(zip(("test_accuracy", "test_low", "test_high"), test, strict=True))
+    of_trial = update(trial).where(trial.c.id == trial_id, trial.c.state == COMPLETE)
+    with storage.write() as connection:
+        connection.execute(of_trial.values(values | {"revision": next_revision()}))
+        if weights is not None:
+            put_weights(connection, trial_id, weights)
+
+
+def trials(
+    storage: Storage,
+    study_id: int | None = None,
+    ids: Collection[int] | None = None,
+    states: Collection[str] | None = None,
+    after_id: int = 0,
+) -> list[TrialRecord]:
+    """Trials by id; what is None does not matter."""
+    asked = trial_rows().where(trial.c.id > after_id).order_by(trial.c.id)
+    if study_id is not None:
+        asked = asked.where(trial.c.study_id == study_id)
+    if ids is not None:
+        asked = asked.where(trial.c.id.in_(ids))
+    if states is not None:
+        asked = asked.where(trial.c.state.in_(states))
+    with storage.read() as connection:
+        return [trial_record(row) for row in connection.execute(asked)]
+
+
+def history(storage: Storage, study_id: int, after_id: int = 0) -> list[TrialRecord]:
+    """The study's trials in the order in which they were begun."""
+    return trials(storage, study_id, after_id=after_id)
+
+
+def history_since(storage: Storage, study_id: int, revision: int) -> tuple[int, list[TrialRecord]]:
+    """The study's trials that began or changed state after a revision (0: all), and the revision to ask from next."""
+    changed = trial_rows().where(trial.c.study_id == study_id, trial.c.revision > revision)
+    with storage.read() as connection:
+        rows = connection.execute(changed.order_by(trial.c.revision, trial.c.id)).all()
+    return (rows[-1].revision if rows else revision), [trial_record(row) for row in rows]
+
+
+def peers(
+    storage: Storage, study_id: int, at_epoch: int, low_macs: float, high_macs: float, exclude_trial: int
+) -> list[float]:
+    """The best accuracy up to an epoch of each other trial of like macs that recorded that epoch.
+
+    Running, pruned and complete ones count alike; of those taken over from other studies no epochs are known.
+    """
+    like = (
+        trial.c.study_id == study_id,
+        trial.c.id != exclude_trial,
+        trial.c.state != FAILED,
+        trial.c.macs.between(low_macs, high_macs),
+    )
+    best = (
+        select(func.max(epoch.c.accuracy))
+        .join(trial, trial.c.id == epoch.c.trial_id)
+        .where(*like, epoch.c.epoch <= at_epoch)
+        .group_by(epoch.c.trial_id)
+        .having(func.max(epoch.c.epoch) == at_epoch)
+        .order_by(epoch.c.trial_id)
+    )
+    with storage.read() as connection:
+        return list(connection.scalars(best))
+
+
+def trial_epochs(storage: Storage, trial_id: int) -> tuple[EpochRecord, ...]:
+    """The epochs recorded of a trial, in order."""
+    with storage.read() as connection:
+        return epochs_of(connection, trial_id)
+
+
+def unmirrored(storage: Storage, study_id: int) -> list[tuple[TrialRecord, tuple[EpochRecord, ...]]]:
+    """The ended trials, with their epochs, that are not yet in Optuna's tables."""
+    ended = (trial.c.study_id == study_id, trial.c.state.in_(ENDED), trial.c.mirrored.is_(False))
+    with storage.read() as connection:
+        rows = connection.execute(trial_rows().where(*ended).order_by(trial.c.id)).all()
+        return [(trial_record(row), epochs_of(connection, row.id)) for row in rows]
+
+
+def mark_mirrored(storage: Storage, ids: Collection[int]) -> None:
+    """Note that trials are in Optuna's tables."""
+    with storage.write() as connection:
+        connection.execute(update(trial).where(trial.c.id.in_(ids)).values(mirrored=True))
+
+
+def _progress(connection: Connection, trial_id: int, owner: str, done: int, lease_seconds: float) -> bool:
+    values = {
+        "epochs_done": case((trial.c.epochs_done < done, done), else_=trial.c.epochs_done),
+        "attempts": 1,
+        "lease": database_clock() + lease_seconds,
+    }
+    return connection.execute(update(trial).where(held_by(trial_id, owner)).values(values)).rowcount > 0
+
+
+def _end(connection: Connection, trial_id: int, owner: str, outcome: Outcome) -> bool:
+    values: dict[str, Any] = {
+        "state": outcome.state,
+        "accuracy": outcome.accuracy,
+        "epochs_done": outcome.epochs,
+        "seconds": outcome.seconds,
+        "device": outcome.device,
+        "precision": outcome.precision,
+        "reason": outcome.reason,
+        "versions": dict(outcome.versions),
+        "lease": 0.0,
+        "finished": database_clock(),
+        "revision": next_revision(),
+    }
+    if outcome.state != COMPLETE:
+        values["claim"] = None
+    return connection.execute(update(trial).where(held_by(trial_id, owner)).values(values)).rowcount > 0

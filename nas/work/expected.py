@@ -1,0 +1,53 @@
+"""How long a study is expected to take here: a few steps timed on networks as the search would propose them."""
+
+from __future__ import annotations
+
+import time
+from statistics import mean, median
+
+from torch.nn.functional import cross_entropy
+
+from nas.arch.spec import Architecture
+from nas.data.split import split_validation
+from nas.net.batches import Batches, make_batches
+from nas.net.build import build
+from nas.net.train import use_one_thread
+from nas.search.profile import typical
+from nas.work.prepare import Study
+
+START_SECONDS = 4.0
+"""What it takes to start worker processes."""
+
+PROBES, STEPS = 3, 3
+"""So many networks are timed, so many steps each, after one to warm up."""
+
+VALIDATION_SHARE = 1 / 3
+"""An image costs about a third in validation of what it costs in training: no gradients."""
+
+
+def seconds_expected(study: Study, workers: int) -> float:
+    """Trials times the seconds of a training on one core, shared among the workers; no weight is changed."""
+    use_one_thread()
+    recipe = study.file.recipe
+    batches = make_batches(split_validation(study.images, study.file.seed), recipe.batch_size)
+    draws = typical(study.costs, PROBES, fill=study.file.search.fill)
+    networks = [study.space.architecture(draw) for draw in draws]
+    step = mean(_step_seconds(study, batches, network) for network in networks)
+    validation = VALIDATION_SHARE * len(batches.validation_labels) / recipe.batch_size
+    training = recipe.epochs * (batches.steps + validation) * step
+    trials = min(study.file.search.trials, study.space.size())
+    return START_SECONDS + training * trials / min(workers, trials)
+
+
+def _step_seconds(study: Study, batches: Batches, architecture: Architecture) -> float:
+    """The median seconds of a step: a batch forward and backward."""
+    network = build(architecture, study.blocks, seed=study.file.seed)
+    images, labels = next(iter(batches.epoch(study.file.seed, 1)))
+    seconds = []
+    for _ in range(1 + STEPS):
+        begun = time.perf_counter()
+        given = network(images)
+        scores = given[0] if isinstance(given, tuple) else given
+        cross_entropy(scores, labels).backward()  # type: ignore[no-untyped-call]
+        seconds.append(time.perf_counter() - begun)
+    return median(seconds[1:])

@@ -1,0 +1,87 @@
+"""The jobs people ask for, each whole: run a study, profile it, hand over a network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+
+from nas.arch.record import StudyRecord
+from nas.blocks.registry import Blocks, load_blocks
+from nas.errors import NasError
+from nas.search.profile import Profile, profile
+from nas.store.engine import Storage
+from nas.store.schema import create_storage
+from nas.store.studies import find_study
+from nas.work.expected import seconds_expected
+from nas.work.launch import Fleet, InProcess, Processes, Watch, run
+from nas.work.prepare import Study, check_budget, enter, prepare
+from nas.work.process import Job
+
+
+def run_study(
+    path: Path,
+    *,
+    storage: str,
+    plugins: Sequence[str] = (),
+    overrides: Sequence[str] = (),
+    timeout: float | None = None,
+    workers: int | None = None,
+    device: str = "auto",
+    watch: Watch = lambda progress: None,
+) -> StudyRecord:
+    """Create or resume the study of a file and run it to its total of trials; everything is checked first.
+
+    `workers` processes (None: one a core; 0: none, the work is done in this process), `timeout` in seconds. Raises
+    NasErrors: mistakes in the file, a budget that cannot be met, Interrupted.
+    """
+    blocks = load_blocks(plugins)
+    study = prepare(path, blocks, overrides=overrides)
+    check_budget(study)
+    where = chosen_device(device)
+    store = create_storage(storage)
+    try:
+        record = enter(store, study)
+        fleet = _fleet(store, record, study, blocks, _job(storage, study, plugins, where), workers)
+        run(store, record, study.space, fleet, watch, timeout=timeout)
+        return find_study(store, record.name)
+    finally:
+        store.close()
+
+
+def _job(storage: str, study: Study, plugins: Sequence[str], device: str) -> Job:
+    folders = tuple(str(Path(folder).absolute()) for folder in plugins)
+    folder = str(study.file.folder.absolute())
+    return Job(storage, study.file.name, 0, folder, folders, device, os.getpid())
+
+
+def _fleet(store: Storage, record: StudyRecord, study: Study, blocks: Blocks, job: Job, workers: int | None) -> Fleet:
+    count = cores() if workers is None else workers
+    if count == 0:
+        return InProcess(job, blocks)
+    return Processes(store, record, [replace(job, slot=slot) for slot in range(min(count, record.trials))])
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def chosen_device(name: str) -> str:
+    """The torch device of a name; `auto` is a CUDA device where there is one. Raises NasError where it is absent."""
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise NasError(f"--device {name}: torch finds no CUDA device here; allowed: cpu, auto")
+    return name
+
+
+def profile_study(path: Path, *, plugins: Sequence[str] = (), overrides: Sequence[str] = ()) -> Profile:
+    """What the space of a study file holds under its budget, and how long the study is expected to take."""
+    blocks = load_blocks(plugins)
+    study = prepare(path, blocks, overrides=overrides)
+    found = profile(study.space, blocks, study.file.budget, fill=study.file.search.fill)
+    return replace(found, seconds_expected=seconds_expected(study, cores()) if found.feasible else None)

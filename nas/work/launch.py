@@ -1,0 +1,286 @@
+"""Running a study on this machine: worker processes started, watched, replaced when killed, and stopped cleanly."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Protocol
+
+from nas.arch.record import RUNNING, StudyRecord, TrialRecord
+from nas.blocks.registry import Blocks
+from nas.errors import Interrupted, NasError
+from nas.search.mirror import Mirror
+from nas.store.engine import Storage
+from nas.store.leases import release_owners
+from nas.store.status import counts
+from nas.store.trials import history_since, trials
+from nas.study.space import Space
+from nas.work.process import Job, make_worker
+
+TICK_SECONDS = 0.25
+STOP_SECONDS = 20.0
+"""How long workers may take to let go of their trials before they are killed: that loses the epoch under way."""
+
+MOST_RESTARTS = 5
+"""So many workers in a row may die without an epoch or a trial ended in between; then the run gives up."""
+
+Ended = tuple[TrialRecord, ...]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a display shows: the study's counts, trials that ended since the last look, those under way.
+
+    `seconds` since the run began, and what is left of it by the trials ended so far; None before the first.
+    """
+
+    total: int
+    counts: Mapping[str, int]
+    ended: Ended
+    running: Ended
+    seconds: float
+    seconds_left: float | None
+
+
+Watch = Callable[[Progress], None]
+
+
+class Fleet(Protocol):
+    """The workers of a run, wherever they are."""
+
+    def alive(self) -> bool:
+        """Whether any is at work; the dead are replaced on the way. Raises NasError where that is of no use."""
+        ...
+
+    def stop(self) -> None:
+        """Have every worker let go of its trial and end; returns when all have."""
+        ...
+
+
+def run(
+    storage: Storage,
+    record: StudyRecord,
+    space: Space,
+    fleet: Fleet,
+    watch: Watch,
+    *,
+    timeout: float | None = None,
+) -> None:
+    """Run a study to its total of trials, or until `timeout` seconds have passed.
+
+    Raises Interrupted on Ctrl-C or SIGTERM; then, as at any end, no worker is left running and all state is kept.
+    """
+    glass = _Glass(storage, record)
+    mirror = Mirror(storage, record, space)
+    begun = time.monotonic()
+    try:
+        with _interruptible(), _stopped(fleet):
+            while fleet.alive() and (timeout is None or time.monotonic() - begun < timeout):
+                watch(glass.look())
+                mirror.update()
+                time.sleep(TICK_SECONDS)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; everything is kept: run the same command again and it goes on") from None
+    finally:
+        watch(glass.look())
+        mirror.update()
+        mirror.close()
+
+
+@contextmanager
+def _interruptible() -> Iterator[None]:
+    """SIGTERM ends a run as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+@contextmanager
+def _stopped(fleet: Fleet) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        fleet.stop()
+
+
+class _Glass:
+    """Looks at a study's rows again and again, telling what ended since the last look."""
+
+    def __init__(self, storage: Storage, record: StudyRecord) -> None:
+        self.storage, self.record = storage, record
+        self.revision, _ = history_since(storage, record.id, 0)
+        self.begun = time.monotonic()
+        self.first = _done(counts(storage, record.id))
+
+    def look(self) -> Progress:
+        self.revision, changed = history_since(self.storage, self.record.id, self.revision)
+        numbers = counts(self.storage, self.record.id)
+        seconds = time.monotonic() - self.begun
+        here = _done(numbers) - self.first
+        left = (self.record.trials - _done(numbers)) * seconds / here if here > 0 else None
+        return Progress(
+            total=self.record.trials,
+            counts=numbers,
+            ended=tuple(one for one in changed if one.finished is not None),
+            running=tuple(trials(self.storage, self.record.id, states=(RUNNING,))),
+            seconds=seconds,
+            seconds_left=left,
+        )
+
+
+def _done(numbers: Mapping[str, int]) -> int:
+    return numbers["complete"] + numbers["pruned"]
+
+
+@dataclass
+class Processes:
+    """Worker processes on this machine. One that is killed is replaced, and its trial is free at once."""
+
+    storage: Storage
+    record: StudyRecord
+    jobs: list[Job]
+    places: dict[int, _Place] = field(default_factory=dict)
+    deaths: int = 0
+    progress: int = -1
+
+    def __post_init__(self) -> None:
+        """Free what workers of this machine held who are no more, and start ours."""
+        release_dead(self.storage, self.record)
+        self.places = {job.slot: _Place(job) for job in self.jobs}
+
+    def alive(self) -> bool:
+        """Whether any worker is at work; one that was killed is replaced."""
+        for place in list(self.places.values()):
+            code = place.process.poll()
+            if code is None:
+                continue
+            del self.places[place.job.slot]
+            if code != 0:
+                self._died(place, code)
+        return bool(self.places)
+
+    def _died(self, place: _Place, code: int) -> None:
+        """Free the trial of a dead worker and put another in its place."""
+        said = place.said()
+        release_dead(self.storage, self.record)
+        if code > 0 and code != 1 + 128:
+            raise NasError(said or f"worker {place.job.slot} ended with exit code {code}")
+        moved = self._moved()
+        self.deaths = 1 if moved != self.progress else self.deaths + 1
+        self.progress = moved
+        if self.deaths > MOST_RESTARTS:
+            raise NasError(f"workers keep dying (the last by signal {-code}): {said or 'nothing was said'}")
+        self.places[place.job.slot] = _Place(place.job)
+
+    def _moved(self) -> int:
+        """A number that changes with every epoch and trial ended."""
+        return sum(1 + one.epochs_done for one in trials(self.storage, self.record.id) if one.epochs_done)
+
+    def stop(self) -> None:
+        """Ask every worker to let go; kill those who do not within the time, or at once on a second Ctrl-C."""
+        for place in self.places.values():
+            place.process.terminate()
+        until = time.monotonic() + STOP_SECONDS
+        try:
+            for place in self.places.values():
+                place.wait(until - time.monotonic())
+        finally:
+            for place in self.places.values():
+                place.process.kill()
+                place.process.wait()
+            release_dead(self.storage, self.record)
+
+
+class _Place:
+    """A running worker process and what it says on standard error."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nas.work.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self.errors,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            start_new_session=True,
+        )
+        assert self.process.stdin is not None
+        with self.process.stdin as pipe:
+            pipe.write(job.to_json().encode())
+
+    def wait(self, seconds: float) -> None:
+        try:
+            self.process.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def said(self) -> str:
+        """The last lines on standard error."""
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace").strip()[-2000:]
+
+
+@dataclass
+class InProcess:
+    """One worker in a thread of this process: for debuggers, and where starting processes is not wanted."""
+
+    job: Job
+    blocks: Blocks
+    stopping: threading.Event = field(default_factory=threading.Event)
+    problems: list[BaseException] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.thread = threading.Thread(target=self._work, name="worker")
+        self.thread.start()
+
+    def _work(self) -> None:
+        try:
+            make_worker(self.job, self.stopping, self.blocks).run()
+        except BaseException as error:
+            self.problems.append(error)
+
+    def alive(self) -> bool:
+        """Whether the worker is at work."""
+        if not self.thread.is_alive() and self.problems:
+            raise self.problems.pop()
+        return self.thread.is_alive()
+
+    def stop(self) -> None:
+        """Have the worker let go of its trial."""
+        self.stopping.set()
+        self.thread.join()
+
+
+def release_dead(storage: Storage, record: StudyRecord) -> int:
+    """Free the trials held by workers of this machine whose process is gone; how many there were."""
+    owners = {one.worker for one in trials(storage, record.id, states=(RUNNING,))}
+    gone = [owner for owner in owners if _is_gone(owner)]
+    return release_owners(storage, gone) if gone else 0
+
+
+def _is_gone(owner: str) -> bool:
+    host, process, *_ = owner.split(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

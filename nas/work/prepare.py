@@ -1,0 +1,101 @@
+"""From a study file to a study ready to run: everything is checked before anything is created."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.arch.recipe import recipe_hash
+from nas.arch.record import StudyRecord
+from nas.blocks.registry import Blocks
+from nas.blocks.verify import quick_check
+from nas.data.images import Images
+from nas.data.names import load_images
+from nas.errors import BlockError, StudyFileError
+from nas.search.costs import Costs
+from nas.search.profile import check_feasible
+from nas.store.engine import Storage
+from nas.store.studies import create_study, get_study, update_study
+from nas.study.file import StudyFile
+from nas.study.rules import changes, check_study, open_study
+from nas.study.space import STEM, Space, make_space
+
+
+@dataclass(frozen=True)
+class Study:
+    """A checked study: its file, the blocks it may use, its images and its space."""
+
+    file: StudyFile
+    blocks: Blocks
+    images: Images
+    space: Space
+
+    @property
+    def costs(self) -> Costs:
+        """What its networks cost under its budget."""
+        return Costs(self.space, self.blocks, self.file.budget)
+
+
+def prepare(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> Study:
+    """The study of a file, all of it checked but whether the budget can be met.
+
+    Raises StudyFileError with every mistake together, DataError, or BlockError for a block that lies.
+    """
+    file = open_study(path, blocks, overrides=overrides)
+    images = load_images(file.dataset, folder=file.folder)
+    check_study(file, blocks, images.input)
+    lies = quick_check(blocks, {*file.space.blocks, STEM})
+    if lies:
+        raise BlockError("\n".join(lies.values()))
+    return Study(file, blocks, images, make_space(file.space, blocks, images.input, images.classes))
+
+
+def check_budget(study: Study) -> None:
+    """Raise BudgetError where no network of the space meets the budget."""
+    check_feasible(study.costs, fill=study.file.search.fill)
+
+
+def enter(storage: Storage, study: Study) -> StudyRecord:
+    """The study's record in the storage: created, or resumed where it is there and asks the same question.
+
+    Raises StudyFileError naming every key that changed and may not.
+    """
+    record = _record(study)
+    before = get_study(storage, record.name)
+    if before is None:
+        return create_study(storage, record)
+    _check_same(study, before, record)
+    blocks = tuple(dict.fromkeys([*before.blocks, *record.blocks]))
+    return update_study(storage, before.id, config=record.config, trials=record.trials, blocks=blocks, keep=record.keep)
+
+
+def _check_same(study: Study, before: StudyRecord, record: StudyRecord) -> None:
+    problems = changes(before.config, record.config)
+    if before.dataset_hash != record.dataset_hash:
+        problems.append("dataset: the images are not those that the study began with; choose another name")
+    elif before.recipe_hash != record.recipe_hash and not problems:
+        problems.append("train: the trainer has changed since the study began; choose another name")
+    if problems:
+        raise StudyFileError(study.file.place, problems)
+
+
+def _record(study: Study) -> StudyRecord:
+    file, images = study.file, study.images
+    recipe: Mapping[str, object] = file.recipe.to_json()
+    return StudyRecord(
+        name=file.name,
+        dataset=file.dataset,
+        dataset_hash=images.content_hash,
+        input=images.input,
+        classes=images.classes,
+        seed=file.seed,
+        trials=file.search.trials,
+        config=file.config,
+        budget=file.budget.to_json(),
+        blocks=file.space.blocks,
+        recipe=recipe,
+        recipe_hash=recipe_hash(file.recipe),
+        epochs=file.recipe.epochs,
+        keep=file.search.keep,
+    )

@@ -1,0 +1,116 @@
+"""A worker as a process of its own: `python -m nas.work.process`, its job as JSON on standard input."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from nas.arch.record import StudyRecord
+from nas.blocks.registry import Blocks, load_blocks
+from nas.data.names import load_images
+from nas.data.split import split_validation
+from nas.errors import DataError, NasError
+from nas.net.batches import make_batches
+from nas.net.train import use_one_thread
+from nas.search.fidelity import pruner_for
+from nas.search.loop import Search
+from nas.search.propose import Proposer
+from nas.store.engine import open_storage
+from nas.store.studies import find_study
+from nas.study.file import StudyFile, study_from_data
+from nas.study.space import make_space
+from nas.work.evaluate import Trainer
+from nas.work.worker import Worker, owner_name
+
+PARENT_LOOK_SECONDS = 1.0
+_PR_SET_PDEATHSIG = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker process is started with; given on standard input, since a storage URL may hold a password."""
+
+    storage: str
+    study: str
+    slot: int
+    folder: str
+    plugins: tuple[str, ...] = ()
+    device: str = "cpu"
+    parent: int = 0
+
+    def to_json(self) -> str:
+        """The job as one line."""
+        return json.dumps(asdict(self))
+
+
+def main() -> int:
+    """Run one worker until its study needs no more; what went wrong as one line on standard error."""
+    job = Job(**json.loads(sys.stdin.read()))
+    stop = threading.Event()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    _die_with(job.parent)
+    try:
+        make_worker(job, stop).run()
+    except NasError as error:
+        print(*error.lines, sep="\n", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def make_worker(job: Job, stop: threading.Event, blocks: Blocks | None = None) -> Worker:
+    """The worker of a job: its own view of the storage, its own proposer, the study's images on the device."""
+    use_one_thread()
+    storage = open_storage(job.storage)
+    record = find_study(storage, job.study)
+    study = study_from_data(record.config)
+    blocks = load_blocks(job.plugins) if blocks is None else blocks
+    search = Search(storage, record, owner_name(job.slot), _proposer(study, record, blocks, job.slot))
+    pruner = pruner_for(study.search.pruner, study.recipe.epochs)
+    return Worker(search, _trainer(job, study, record, blocks), pruner, study.recipe.epochs, stop)
+
+
+def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) -> Proposer:
+    space = make_space(study.space, blocks, record.input, record.classes, order=record.blocks)
+    return Proposer(
+        space,
+        blocks,
+        study.budget,
+        sampler=study.search.sampler,
+        trials=record.trials,
+        seed=(record.seed * 1009 + slot) % 2**31,
+        fill=study.search.fill,
+        slot=slot,
+    )
+
+
+def _trainer(job: Job, study: StudyFile, record: StudyRecord, blocks: Blocks) -> Trainer:
+    images = load_images(record.dataset, folder=Path(job.folder))
+    if images.content_hash != record.dataset_hash:
+        raise DataError(f"data set {record.dataset!r}: its images are no longer those that the study began with")
+    batches = make_batches(split_validation(images, record.seed), study.recipe.batch_size, job.device)
+    return Trainer(blocks, batches, study.recipe, record.seed)
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent is gone, however that ended: nothing is left running."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_LOOK_SECONDS)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True, name="parent").start()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

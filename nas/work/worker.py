@@ -1,0 +1,145 @@
+"""One worker: claim a trial, hold it while it trains, write down every epoch, end it; then the next.
+
+Knows neither torch nor Optuna: it is given who proposes and what evaluates a trial.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nas.arch.record import FAILED, PRUNED, Claim, EpochRecord, Outcome
+from nas.search.fidelity import MACS_FACTOR, asks_peers, should_prune
+from nas.search.loop import LEASE_SECONDS, Search
+from nas.store.leases import heartbeat, release
+from nas.store.trials import finish, peers, record_epoch
+
+BEAT_SECONDS = 5.0
+"""How often a worker says that it is alive; a sixth of the lease."""
+
+WAIT_SECONDS = 0.3
+"""How often a worker without work looks whether another's trial has come free."""
+
+Report = Callable[[EpochRecord, bytes | None], bool]
+"""Told of every epoch with the checkpoint to go on from; False: end the training here."""
+
+
+class Evaluate(Protocol):
+    """What trains: a trial in, how it ended out; None where it was stopped on the way."""
+
+    def __call__(self, claim: Claim, report: Report, stopped: Callable[[], bool]) -> Outcome | None:
+        """Train the claimed network, telling of every epoch."""
+        ...
+
+
+@dataclass
+class Worker:
+    """A worker of one study. `stop` is set from outside to end it with its trial kept to be taken up again."""
+
+    search: Search
+    evaluate: Evaluate
+    pruner: str = "none"
+    epochs: int = 1
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def run(self) -> int:
+        """Work until the study needs no more trials or is stopped; how many trials this worker ended."""
+        ended = 0
+        try:
+            while not self.stop.is_set():
+                claim = self.search.next_claim()
+                if claim is not None:
+                    ended += self._trial(claim)
+                elif not self.search.unfinished():
+                    break
+                else:
+                    self.stop.wait(WAIT_SECONDS)
+        finally:
+            release(self.search.storage, self.search.owner)
+        return ended
+
+    def _trial(self, claim: Claim) -> bool:
+        """Evaluate one claimed trial and write down how it ended; False where it was stopped or lost."""
+        if self._pruned_by_known(claim):
+            reason = f"pruned on the {len(claim.known)} epochs that another study trained"
+            return self._finish(claim, Outcome(PRUNED, claim.known[-1].accuracy, 0, 0.0, reason=reason))
+        lost = threading.Event()
+        with _Heartbeat(self.search, claim, lost):
+            trial = _Trial(self, claim, lost)
+            outcome = self.evaluate(claim, trial.report, lambda: self.stop.is_set() or lost.is_set())
+        return outcome is not None and not lost.is_set() and self._finish(claim, outcome)
+
+    def _finish(self, claim: Claim, outcome: Outcome) -> bool:
+        return finish(self.search.storage, claim.trial_id, self.search.owner, outcome)
+
+    def _pruned_by_known(self, claim: Claim) -> bool:
+        """Whether the epochs that another study's pruned training reached answer this trial too."""
+        return any(self._prunes(claim, claim.known[: epoch.epoch], epoch.epoch) for epoch in claim.known)
+
+    def _prunes(self, claim: Claim, curve: tuple[EpochRecord, ...] | list[EpochRecord], epoch: int) -> bool:
+        if not asks_peers(self.pruner, epoch, self.epochs, claim.number):
+            return False
+        macs, search = claim.totals.macs, self.search
+        rivals = peers(search.storage, search.study.id, epoch, macs / MACS_FACTOR, macs * MACS_FACTOR, claim.trial_id)
+        return should_prune(self.pruner, max(one.accuracy for one in curve), rivals)
+
+
+@dataclass
+class _Trial:
+    """A trial under way: its curve so far."""
+
+    worker: Worker
+    claim: Claim
+    lost: threading.Event
+
+    def __post_init__(self) -> None:
+        self.curve = list(self.claim.epochs)
+
+    def report(self, record: EpochRecord, checkpoint: bytes | None) -> bool:
+        """Write the epoch down; False where the trial is pruned, or ours no longer."""
+        search = self.worker.search
+        self.curve.append(record)
+        if not record_epoch(search.storage, self.claim.trial_id, search.owner, record, checkpoint, LEASE_SECONDS):
+            self.lost.set()
+            return False
+        # Up to the epochs known from elsewhere the question was put before training, and answered with no.
+        return record.epoch <= len(self.claim.known) or not self.worker._prunes(self.claim, self.curve, record.epoch)
+
+
+class _Heartbeat:
+    """Holds a claim from a thread of its own, so that a long epoch does not lose it."""
+
+    def __init__(self, search: Search, claim: Claim, lost: threading.Event) -> None:
+        self.search, self.claim, self.lost = search, claim, lost
+        self.done = threading.Event()
+        self.thread = threading.Thread(target=self._beat, daemon=True, name="heartbeat")
+
+    def __enter__(self) -> _Heartbeat:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.done.set()
+        self.thread.join()
+
+    def _beat(self) -> None:
+        while not self.done.wait(BEAT_SECONDS):
+            if not heartbeat(self.search.storage, self.claim.trial_id, self.search.owner, LEASE_SECONDS):
+                self.lost.set()
+                return
+
+
+def owner_name(slot: int) -> str:
+    """A name that no other worker ever has: host, process, moment, place."""
+    return f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}:{slot}"
+
+
+def failed(reason: str, claim: Claim, seconds: float) -> Outcome:
+    """A trial that ended without a result, with the reason in one line."""
+    line = " ".join(reason.split())[:500]
+    return Outcome(FAILED, None, len(claim.epochs), seconds, reason=line)

@@ -1,0 +1,233 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from nas.arch.cost import Cost
+from nas.arch.recipe import Recipe, recipe_hash
+from nas.arch.record import COMPLETE, PRUNED, WAITING
+from nas.blocks.base import Block
+from nas.data.split import Split
+from nas.errors import ArchitectureError, TrainingFailed
+from nas.net.batches import make_batches
+from nas.net.build import build
+from nas.net.checkpoint import load_weights, plain_state, read_checkpoint, weights_bytes
+from nas.net.train import evaluate, one_cycle, train, use_one_thread
+
+SHORT = Recipe(epochs=3, batch_size=64)
+
+
+@pytest.fixture(scope="module")
+def data(digits):
+    return make_batches(digits, 64)
+
+
+@pytest.fixture(scope="module")
+def few(digits):
+    """256 images to train on, 64 to validate."""
+    parts = (digits.train_images[:256], digits.train_labels[:256])
+    return make_batches(Split(*parts, digits.validation_images[:64], digits.validation_labels[:64]), 64)
+
+
+def same(first, second) -> bool:
+    return all(torch.equal(value, second[name]) for name, value in first.items())
+
+
+def test_digits_are_learnt_in_a_few_epochs(blocks, data, make) -> None:
+    use_one_thread()
+    network = build(
+        make({"block": "conv", "width": 12, "kernel": 3}, {"block": "stacked", "width": 16, "kernel": 3, "layers": 2}),
+        blocks,
+    )
+    trained = train(network, data, replace(SHORT, epochs=5), seed=0)
+    assert trained.state == COMPLETE
+    assert trained.accuracy is not None
+    assert trained.accuracy >= 0.95
+    assert [record.epoch for record in trained.history] == [1, 2, 3, 4, 5]
+    assert trained.seconds > 0
+    assert trained.history[-1].train_loss < trained.history[0].train_loss
+
+
+def test_network_without_norm_learns_too(blocks, data, make) -> None:
+    plain = {"kernel": 3, "norm": "none"}
+    parts = ({"block": "conv", "width": 16, **plain}, {"block": "stacked", "width": 16, "layers": 2, **plain})
+    trained = train(build(make(*parts), blocks), data, replace(SHORT, epochs=5), seed=0)
+    assert trained.accuracy is not None
+    assert trained.accuracy >= 0.6
+
+
+def test_same_seed_gives_the_same_result(blocks, few, small) -> None:
+    runs = []
+    for seed in (1, 1, 2):
+        network = build(small, blocks, seed=seed)
+        history = train(network, few, SHORT, seed=seed).history
+        runs.append((weights_bytes(network), [replace(record, seconds=0) for record in history]))
+        torch.rand(3)
+    assert runs[0] == runs[1]
+    assert runs[0][0] != runs[2][0]
+
+
+@pytest.mark.parametrize("epochs", [1, 2])
+def test_resumed_training_is_bit_for_bit_the_same(blocks, few, small, epochs: int) -> None:
+    whole = build(small, blocks, seed=1)
+    wanted = train(whole, few, SHORT, seed=1)
+    kept: list[bytes] = []
+    train(
+        build(small, blocks, seed=1),
+        few,
+        SHORT,
+        seed=1,
+        on_epoch=lambda _, data: len(kept) < (kept.append(data) or epochs),
+    )
+    torch.manual_seed(99)
+    again = build(small, blocks, seed=7)
+    given = train(again, few, SHORT, seed=1, start=read_checkpoint(kept[epochs - 1]))
+    assert same(whole.state_dict(), again.state_dict())
+    assert [replace(one, seconds=0) for one in given.history] == [replace(one, seconds=0) for one in wanted.history]
+
+
+def test_pruned_training_ends_after_its_epoch(blocks, few, small) -> None:
+    trained = train(build(small, blocks), few, SHORT, seed=0, on_epoch=lambda record, _: record.epoch < 2)
+    assert (trained.state, len(trained.history)) == (PRUNED, 2)
+    last = train(build(small, blocks), few, SHORT, seed=0, on_epoch=lambda record, _: record.epoch < 3)
+    assert last.state == COMPLETE
+
+
+def test_stopped_training_waits(blocks, few, small) -> None:
+    asked = itertools.count()
+    trained = train(build(small, blocks), few, SHORT, seed=0, should_stop=lambda: next(asked) > 0)
+    assert (trained.state, len(trained.history)) == (WAITING, 1)
+    at_once = train(build(small, blocks), few, SHORT, seed=0, should_stop=lambda: True)
+    assert (at_once.state, at_once.accuracy) == (WAITING, None)
+
+
+@pytest.mark.parametrize("rate", [float("inf"), float("nan"), 1e30])
+def test_loss_that_is_not_finite_fails_the_training(blocks, few, small, rate: float) -> None:
+    with pytest.raises(TrainingFailed, match="loss is not finite in epoch 1"):
+        train(build(small, blocks), few, replace(SHORT, learning_rate=rate), seed=0)
+
+
+class Failing(Block):
+    """Breaks when it runs."""
+
+    name = "failing"
+    choices = {"how": ("memory", "cpu", "error")}
+
+    def build(self, in_channels: int, width: int, stride: int, *, how: str) -> nn.Module:
+        return Raising(how)
+
+    def cost(self, shape, width, stride, *, how):
+        return Cost()
+
+
+class Raising(nn.Module):
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.how = how
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if self.how == "memory":
+            raise MemoryError
+        if self.how == "cpu":
+            return torch.empty(1 << 60)
+        raise ValueError("first line\nsecond line")
+
+
+@pytest.mark.parametrize(
+    ("how", "reason"),
+    [
+        ("memory", "^out of memory: "),
+        ("cpu", "^out of memory: .*DefaultCPUAllocator"),
+        ("error", "^ValueError: first line$"),
+    ],
+)
+def test_block_that_breaks_fails_the_training(blocks, few, make, how: str, reason: str) -> None:
+    network = build(make({"block": "failing", "width": 1, "how": how}), blocks.with_block(Failing))
+    with pytest.raises(TrainingFailed, match=reason):
+        train(network, few, SHORT, seed=0)
+
+
+def test_error_of_the_caller_is_left_alone(blocks, few, small) -> None:
+    def broken(record, checkpoint):
+        raise KeyError("the storage is gone")
+
+    with pytest.raises(KeyError, match="storage"):
+        train(build(small, blocks), few, SHORT, seed=0, on_epoch=broken)
+
+
+@pytest.mark.parametrize(("channels", "size"), [(1, (6, 10)), (3, (9, 5))])
+def test_unbalanced_images_of_any_shape_are_trained(blocks, make, channels: int, size: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    images = random.integers(0, 255, (33, channels, *size)).astype(np.uint8)
+    labels = np.array([0] * 30 + [1, 1, 2], np.int64)
+    architecture = make({"block": "conv", "width": 4, "kernel": 3}, input=(channels, *size), classes=3)
+    data = make_batches(Split(images, labels, images[:1], labels[:1]), 16)
+    trained = train(build(architecture, blocks), data, replace(SHORT, epochs=1, batch_size=16), seed=0)
+    assert trained.accuracy in (0.0, 1.0)
+
+
+def test_head_adds_to_the_loss(blocks, few, make) -> None:
+    head = {"auxiliary": [{"layer": "global_average_pool"}, {"layer": "dense", "width": "classes"}]}
+    body = {"block": "conv", "width": 4, "kernel": 3}
+    once = replace(SHORT, epochs=1, learning_rate=0.0)
+    losses = []
+    for weight in (0.0, 1.0):
+        network = build(make(body, {**head, "loss_weight": weight}), blocks)
+        losses.append(train(network, few, once, seed=0).history[0].train_loss)
+    assert 1.5 < losses[1] / losses[0] < 2.5
+
+
+def test_learning_rate_rises_a_quarter_and_falls_to_nothing() -> None:
+    shares = [one_cycle(step, 100) for step in range(100)]
+    assert shares.index(max(shares)) == 24
+    assert shares[24] == 1.0
+    assert 0 < shares[-1] < 0.01
+    assert one_cycle(0, 1) == 1.0
+
+
+def test_evaluate_counts_each_image_once(blocks, few, small) -> None:
+    score = evaluate(build(small, blocks), few.validation())
+    assert score.count == 64
+    assert score.accuracy == score.correct / 64
+    assert 1 < score.loss < 5
+
+
+def test_weights_go_and_come_back(blocks, small, make) -> None:
+    network, other = build(small, blocks, seed=1), build(small, blocks, seed=2)
+    load_weights(other, weights_bytes(network))
+    assert same(plain_state(network), plain_state(other))
+    assert not any(name.startswith("aux1") for name in plain_state(network))
+    with pytest.raises(ArchitectureError, match="not of this network"):
+        load_weights(build(make({"block": "conv", "width": 8, "kernel": 3}), blocks), weights_bytes(network))
+    with pytest.raises(ArchitectureError, match="cannot be read"):
+        load_weights(network, b"nonsense")
+
+
+def test_checkpoint_of_something_else_is_refused(blocks, few, small, make) -> None:
+    kept: list[bytes] = []
+    train(build(small, blocks), few, SHORT, seed=0, on_epoch=lambda _, data: bool(kept.append(data)))
+    start = read_checkpoint(kept[0])
+    with pytest.raises(TrainingFailed, match="another seed, recipe"):
+        train(build(small, blocks), few, SHORT, seed=1, start=start)
+    with pytest.raises(TrainingFailed, match="another network"):
+        train(build(make({"layer": "relu"}), blocks), few, SHORT, seed=0, start=start)
+    for damaged in (kept[0][:-5], b"", b"x" * 100, weights_bytes(build(small, blocks))):
+        with pytest.raises(TrainingFailed, match="cannot be read"):
+            read_checkpoint(damaged)
+
+
+def test_recipe_hash_tells_recipes_apart_and_not_their_spelling() -> None:
+    assert recipe_hash(Recipe(learning_rate=1)) == recipe_hash(Recipe(learning_rate=1.0))
+    others = {
+        "epochs": 11,
+        "batch_size": 32,
+        "learning_rate": 0.3,
+        "momentum": 0,
+        "weight_decay": 0,
+        "label_smoothing": 0,
+    }
+    hashes = {recipe_hash(replace(Recipe(), **{name: value})) for name, value in others.items()}
+    assert len(hashes | {recipe_hash(Recipe())}) == 7

@@ -1,0 +1,213 @@
+"""Opening databases: what is made, what is refused and how it is said."""
+
+import os
+import sqlite3
+import stat
+import subprocess
+import sys
+import time
+
+import pytest
+import sqlalchemy
+from sqlalchemy import exc, select, text
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.schema import CreateTable
+from store_worlds import study_record
+
+from nas.errors import StorageError
+from nas.store import engine, tables
+from nas.store.engine import configure_sqlite, database_clock, open_storage, parse_url
+from nas.store.schema import create_storage, upgrade
+from nas.store.studies import create_study, list_studies
+
+
+def set_version(url, version):
+    storage = open_storage(url)
+    with storage.write() as connection:
+        connection.execute(text(f"UPDATE {tables.VERSION_TABLE} SET version_num = '{version}'"))
+    storage.close()
+
+
+def test_database_once_made_opens(url):
+    create_storage(url).close()
+    storage = open_storage(url)
+    assert list_studies(storage) == []
+    assert storage.url == storage.shown == url
+    storage.close()
+
+
+@pytest.mark.parametrize("opened", [open_storage, upgrade])
+def test_missing_file_is_named_and_not_made(tmp_path, opened):
+    with pytest.raises(StorageError, match=r"absent\.db: no such database; `nas run` creates it"):
+        opened(f"sqlite:///{tmp_path}/absent.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(b"no database at all, only text " * 40, "file is not a database"), (b"", "a database without studies of nas")],
+)
+def test_file_that_holds_no_studies_is_refused_untouched(tmp_path, content, message):
+    file = tmp_path / "other.db"
+    file.write_bytes(content)
+    with pytest.raises(StorageError, match=rf"other\.db: {message}") as caught:
+        open_storage(f"sqlite:///{file}")
+    assert len(caught.value.lines) == 1
+    assert file.read_bytes() == content
+
+
+def test_folder_is_no_database(tmp_path):
+    with pytest.raises(StorageError, match="unable to open database file"):
+        open_storage(f"sqlite:///{tmp_path}")
+
+
+def test_text_file_is_not_written_over(tmp_path):
+    file = tmp_path / "notes.txt"
+    file.write_text("not a database " * 100)
+    with pytest.raises(StorageError, match="file is not a database"):
+        create_storage(f"sqlite:///{file}")
+    assert file.read_text() == "not a database " * 100
+
+
+@pytest.mark.parametrize(
+    ("version", "message"),
+    [("0000", "older than .*; run `nas db upgrade`"), ("9999", "newer than .*; install a newer nas")],
+)
+def test_other_schema_says_what_to_do(url, version, message):
+    create_storage(url).close()
+    set_version(url, version)
+    with pytest.raises(StorageError, match=f"schema {version} is {message}"):
+        open_storage(url)
+
+
+def test_newer_schema_is_never_upgraded(url):
+    create_storage(url).close()
+    set_version(url, "9999")
+    with pytest.raises(StorageError, match="newer"):
+        create_storage(url)
+
+
+def test_folder_that_is_absent_is_named(tmp_path):
+    with pytest.raises(StorageError, match=r"no such folder '.*/absent'; create it first"):
+        create_storage(f"sqlite:///{tmp_path}/absent/nas.db")
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nas.db", "cannot be read; allowed: sqlite:///FILE"),
+        ("mysql://ada:secret@host/nas", r"mysql://ada:\*\*\*@host/nas: allowed are sqlite:///FILE and postgresql://"),
+        ("sqlite://", "cannot share a database in memory; name a file"),
+    ],
+)
+def test_url_of_no_use_is_refused_without_its_password(url, message):
+    with pytest.raises(StorageError, match=message) as caught:
+        open_storage(url)
+    assert "secret" not in str(caught.value)
+
+
+def test_password_is_in_no_representation(storage):
+    opened = engine.Storage("postgresql://ada:secret@host/nas", "postgresql://ada:***@host/nas", storage.engine)
+    assert "secret" not in repr(opened)
+
+
+def test_bare_postgresql_url_is_taken(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(engine, "create_engine", lambda url, **options: seen.update(options) or no_driver())
+    with pytest.raises(
+        StorageError, match=r"ada:\*\*\*@host/nas: its driver is not installed; pip install 'nas\[postgres\]'"
+    ):
+        open_storage("postgresql://ada:secret@host/nas")
+    assert seen == {"pool_pre_ping": True}
+
+
+def no_driver():
+    raise ImportError("psycopg")
+
+
+def test_connections_are_fit_for_many_writers(storage):
+    with storage.read() as connection:
+        asked = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 1, 30_000, 1]
+
+
+def test_engine_made_elsewhere_is_made_fit_too(tmp_path):
+    other = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/optuna.db")
+    other.connect().close()
+    configure_sqlite(other)
+    with other.connect() as connection:
+        asked = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
+        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 1, 30_000, 1]
+    other.dispose()
+
+
+def test_clock_of_the_database_is_unix_time(storage):
+    with storage.read() as connection:
+        assert connection.scalar(select(database_clock())) == pytest.approx(time.time(), abs=1)
+
+
+def write_and_fail(storage):
+    with storage.write() as connection:
+        connection.execute(sqlalchemy.delete(tables.study))
+        raise ZeroDivisionError
+
+
+def test_failed_writing_leaves_all_as_it_was(storage, study):
+    with pytest.raises(ZeroDivisionError):
+        write_and_fail(storage)
+    assert list_studies(storage) == [study]
+
+
+def test_own_mistakes_keep_their_error(storage):
+    epoch = {"trial_id": 99, "epoch": 1, "accuracy": 0.5, "seconds": 1.0}
+    with pytest.raises(exc.IntegrityError), storage.write() as connection:
+        connection.execute(sqlalchemy.insert(tables.epoch).values(epoch))
+
+
+def test_lock_is_waited_for_and_named_when_it_stays(url, monkeypatch):
+    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.01)
+    storage = create_storage(url)
+    with sqlite3.connect(storage.engine.url.database, isolation_level=None) as blocker:
+        blocker.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StorageError, match="database is locked"):
+            create_study(storage, study_record())
+        blocker.execute("ROLLBACK")
+    assert create_study(storage, study_record()).id == 1
+    blocker.close()
+    storage.close()
+
+
+def test_reader_goes_on_while_one_writes(storage, study):
+    with storage.write() as connection:
+        connection.execute(sqlalchemy.update(tables.study).values(trials=99))
+        assert list_studies(storage)[0].trials == study.trials
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_file_that_may_not_be_written_is_named(storage, url, tmp_path):
+    (tmp_path / "nas.db").chmod(stat.S_IREAD)
+    with pytest.raises(StorageError, match="readonly"):
+        create_study(open_storage(url), study_record())
+
+
+def test_tables_and_clock_are_good_sql_for_postgresql_too():
+    dialect = postgresql.dialect()
+    for table in tables.metadata.sorted_tables:
+        assert ("SERIAL" in str(CreateTable(table).compile(dialect=dialect))) == ("id" in table.c)
+    assert "clock_timestamp()" in str(select(database_clock()).compile(dialect=dialect))
+
+
+def test_uri_that_says_itself_how_to_open_is_left_alone(url, tmp_path):
+    create_storage(url).close()
+    storage = open_storage(f"sqlite:///file:{tmp_path}/nas.db?mode=ro&uri=true")
+    assert list_studies(storage) == []
+    storage.close()
+    assert engine.sqlite_file(parse_url("sqlite:///file:x?uri=true")) is None
+
+
+def test_reading_loads_neither_alembic_nor_torch_nor_optuna():
+    modules = "engine, studies, claims, leases, trials, ranking, status, weights"
+    heavy = {"alembic", "torch", "optuna", "sqlalchemy.orm"}
+    program = f"import sys; from nas.store import {modules}; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,96 @@
+"""The schema: made from nothing, told by migrations and tables alike, upgraded from what was released."""
+
+import multiprocessing
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
+from store_worlds import asked, create_and_claim
+
+from nas.store import migrations
+from nas.store.claims import Answer
+from nas.store.engine import open_storage, schema_of
+from nas.store.ranking import best
+from nas.store.schema import create_storage, upgrade
+from nas.store.status import status
+from nas.store.studies import find_study, list_studies
+from nas.store.tables import SCHEMA, VERSION_TABLE, metadata
+from nas.store.trials import history, trial_epochs
+from nas.store.weights import get_weights
+
+GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("schema_*.sqlite.sql"))
+
+
+def restore(file, dump):
+    connection = sqlite3.connect(file)
+    connection.executescript(dump.read_text())
+    connection.close()
+
+
+def test_migrations_make_the_tables_that_are_read(storage):
+    options = {"version_table": VERSION_TABLE, "target_metadata": metadata}
+    with storage.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+
+def test_version_of_the_tables_is_the_last_migration():
+    assert ScriptDirectory(str(Path(migrations.__file__).parent)).get_current_head() == SCHEMA
+
+
+def test_tables_come_beside_those_of_others(tmp_path):
+    file = tmp_path / "shared.db"
+    connection = sqlite3.connect(file)
+    connection.execute("CREATE TABLE alembic_version AS SELECT 'v3' AS version_num")
+    connection.commit()
+    connection.close()
+    storage = create_storage(f"sqlite:///{file}")
+    with storage.read() as opened:
+        assert opened.exec_driver_sql("SELECT version_num FROM alembic_version").scalar() == "v3"
+    assert inspect(storage.engine).has_table("nas_trial")
+    assert schema_of(storage) == SCHEMA
+    storage.close()
+
+
+def test_upgrading_says_from_where_to_where(tmp_path, url):
+    (tmp_path / "nas.db").touch()
+    assert upgrade(url) == (None, SCHEMA)
+    assert upgrade(url) == (SCHEMA, SCHEMA)
+
+
+def test_many_that_start_at_once_make_one_database(url):
+    fresh = multiprocessing.get_context("spawn")
+    barrier = fresh.Barrier(4)
+    workers = [fresh.Process(target=create_and_claim, args=(url, n, barrier)) for n in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    storage = open_storage(url)
+    assert len(list_studies(storage)) == 4
+    storage.close()
+
+
+def test_golden_databases_are_there():
+    assert [dump.name for dump in GOLDEN][:1] == ["schema_0001.sqlite.sql"]
+    assert len(GOLDEN) == int(SCHEMA)
+
+
+@pytest.mark.parametrize("dump", GOLDEN, ids=lambda dump: dump.name[7:11])
+def test_released_schema_is_upgraded_with_all_it_holds(tmp_path, dump):
+    restore(tmp_path / "old.db", dump)
+    url = f"sqlite:///{tmp_path}/old.db"
+    assert upgrade(url)[1] == SCHEMA
+    storage = open_storage(url)
+    ranked = [(row.rank, row.study, row.trial, row.accuracy, row.reused) for row in best(storage)]
+    assert ranked == [(1, "alpha", 1, 0.9, False), (2, "alpha", 0, 0.8, False), (3, "beta", 0, 0.8, True)]
+    counted = {"total": 5, "complete": 2, "pruned": 1, "failed": 1, "running": 0, "waiting": 1}
+    assert status(storage, "alpha").trials == counted
+    first = history(storage, find_study(storage, "alpha").id)[0]
+    assert (len(trial_epochs(storage, first.id)), get_weights(storage, first.id)) == (3, b"weights")
+    assert asked(storage, find_study(storage, "beta"), 2).kind is Answer.REUSED
+    storage.close()

@@ -1,0 +1,126 @@
+"""What a training leaves: epochs, end, weights, and what pruning and the mirror read."""
+
+import math
+
+from sqlalchemy import func, select
+from store_worlds import LEASE, asked, candidate, epoch_record, held, outcome, study_record, trained
+
+from nas.arch.record import COMPLETE, FAILED, PRUNED, RUNNING, EpochRecord
+from nas.store import tables
+from nas.store.claims import Answer
+from nas.store.ranking import best
+from nas.store.studies import create_study
+from nas.store.trials import (
+    confirm_trial,
+    finish,
+    history,
+    mark_mirrored,
+    peers,
+    record_epoch,
+    trial_epochs,
+    trials,
+    unmirrored,
+)
+from nas.store.weights import get_weights
+
+
+def rows_in(storage, table):
+    with storage.read() as connection:
+        return connection.scalar(select(func.count()).select_from(table))
+
+
+def test_finished_trial_comes_back_as_it_was_told(storage, study):
+    trial_id = trained(storage, study, 1, 0.9, end=outcome(0.9, device="cuda", precision="bf16"))
+    [trial] = trials(storage, ids=[trial_id])
+    assert (trial.state, trial.accuracy, trial.epochs_done, trial.seconds) == (COMPLETE, 0.9, 3, 1.5)
+    assert (trial.device, trial.precision, trial.versions) == ("cuda", "bf16", {"nas": "0.1.0"})
+    assert (trial.draw, trial.params, trial.projected) == ({"width": 1.5}, {"width": 1}, True)
+    assert (trial.blocks, trial.body, trial.summary) == (("conv",), candidate(1).body, "conv 1")
+    assert trial.started <= trial.finished
+
+
+def test_end_of_a_trial_removes_its_checkpoint(storage, study):
+    trial = held(storage, study, 1)
+    record_epoch(storage, trial.trial_id, "worker", epoch_record(1), b"state", LEASE)
+    assert rows_in(storage, tables.checkpoint) == 1
+    finish(storage, trial.trial_id, "worker", outcome(0.4, PRUNED, 1))
+    assert rows_in(storage, tables.checkpoint) == 0
+
+
+def test_trial_ends_once(storage, study):
+    trial_id = trained(storage, study, 1, 0.9)
+    assert not finish(storage, trial_id, "worker", outcome(0.1))
+    assert trials(storage, ids=[trial_id])[0].accuracy == 0.9
+
+
+def test_epoch_done_again_replaces_its_record(storage, study):
+    trial_id = held(storage, study, 1).trial_id
+    for accuracy in (0.3, 0.6):
+        record_epoch(storage, trial_id, "worker", epoch_record(1, accuracy), b"state", LEASE)
+    assert trial_epochs(storage, trial_id) == (epoch_record(1, 0.6),)
+    assert trials(storage, ids=[trial_id])[0].accuracy is None
+
+
+def test_loss_that_is_no_number_survives(storage, study):
+    trial_id = held(storage, study, 1).trial_id
+    record_epoch(storage, trial_id, "worker", EpochRecord(1, 0.1, math.nan, math.inf, 0.5), None, LEASE)
+    [epoch] = trial_epochs(storage, trial_id)
+    assert math.isnan(epoch.loss)
+    assert epoch.train_loss == math.inf
+
+
+def test_trials_are_asked_for_by_state(storage, study):
+    trained(storage, study, 1)
+    running = held(storage, study, 2).trial_id
+    assert [trial.id for trial in trials(storage, states=[RUNNING])] == [running]
+    assert [trial.number for trial in history(storage, study.id, after_id=running - 1)] == [1]
+
+
+def test_only_the_best_weights_of_a_study_are_kept(storage):
+    study = create_study(storage, study_record(keep=2))
+    ids = [trained(storage, study, n, a, end=outcome(a, weights=b"%d" % n)) for n, a in enumerate([0.5, 0.9, 0.7])]
+    assert [get_weights(storage, trial_id) for trial_id in ids] == [None, b"1", b"2"]
+
+
+def test_confirmed_weights_are_kept_whatever_their_rank(storage):
+    study = create_study(storage, study_record(keep=1))
+    low = trained(storage, study, 1, 0.5)
+    confirm_trial(storage, low, accuracy=(0.4, 0.3, 0.5), test=(0.35, 0.3, 0.4), repeats=3, weights=b"low")
+    trained(storage, study, 2, 0.9, end=outcome(0.9, weights=b"high"))
+    row = best(storage, study="alpha")[-1]
+    assert (row.accuracy, row.accuracy_low, row.repeats, row.test_accuracy, row.test_high) == (0.4, 0.3, 3, 0.35, 0.4)
+    assert get_weights(storage, low) == b"low"
+
+
+def test_reused_trial_has_the_weights_of_its_source(storage, study):
+    trained(storage, study, 1, end=outcome(weights=b"source"))
+    for name in ("beta", "gamma"):
+        answer = asked(storage, create_study(storage, study_record(name)), 1)
+        assert answer.kind is Answer.REUSED
+        assert get_weights(storage, answer.trial_id) == b"source"
+
+
+def test_peers_are_of_like_macs_and_at_the_same_epoch(storage, study):
+    own = held(storage, study, 0).trial_id
+    trained(storage, study, 1, 0.6)
+    trained(storage, study, 2, 0.5, end=outcome(0.5, PRUNED, 2))
+    trained(storage, study, 3, 0.9, macs=1_000_000)
+    trained(storage, study, 4, 0.8, end=outcome(None, FAILED, 3))
+    assert peers(storage, study.id, 2, 25_000, 100_000, own) == [0.6, 0.5]
+    assert peers(storage, study.id, 3, 25_000, 100_000, own) == [0.6]
+
+
+def test_peer_stands_with_its_best_epoch_so_far(storage, study):
+    peer, own = held(storage, study, 1).trial_id, held(storage, study, 2).trial_id
+    for epoch, accuracy in enumerate([0.7, 0.4, 0.99], 1):
+        record_epoch(storage, peer, "worker", epoch_record(epoch, accuracy), None, LEASE)
+    assert peers(storage, study.id, 2, 0, 1e9, own) == [0.7]
+
+
+def test_ended_trials_wait_for_the_mirror_once(storage, study):
+    ended = trained(storage, study, 1, 0.6)
+    held(storage, study, 2)
+    [(trial, epochs)] = unmirrored(storage, study.id)
+    assert (trial.id, len(epochs)) == (ended, 3)
+    mark_mirrored(storage, [ended])
+    assert unmirrored(storage, study.id) == []
