@@ -25,6 +25,7 @@ from nas.blocks.registry import Blocks
 from nas.blocks.trace import block_cost, full_settings, is_valid, normalise
 from nas.blocks.verify import CHANNELS, STRIDES, Case, all_settings, cases, verify
 from nas.errors import BlockError, NasError
+from nas.net.export import check_block_source
 
 SIZES = ((7, 7), (9, 5), (1, 1))
 """The maps (H, W) that blocks are tried on."""
@@ -34,11 +35,12 @@ _SEED = 20
 
 @dataclass(frozen=True)
 class Finding:
-    """One check of the kit: whether it passed and, if not, one line a problem."""
+    """One check of the kit: whether it passed and, if not, one line a problem; notes are told, and fail nothing."""
 
     name: str
     passed: bool
     problems: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def check_block(block: type[Block] | Block) -> list[Finding]:
@@ -48,7 +50,9 @@ def check_block(block: type[Block] | Block) -> list[Finding]:
         made = Blocks().with_block(kind)[kind.name]
     except BlockError as error:
         return [Finding("declaration", False, (str(error),))]
-    return [Finding("declaration", True), *(_finding(name, check, made) for name, check in CHECKS.items())]
+    found = [_finding(name, check, made) for name, check in CHECKS.items()]
+    notes = tuple(f"{line}; it is exported as model.pt2" for line in _problems(check_export, made))
+    return [Finding("declaration", True), *found, Finding("export", True, notes=notes)]
 
 
 def _finding(name: str, check: Callable[[Block], list[str]], block: Block) -> Finding:
@@ -196,6 +200,15 @@ def check_json(block: Block) -> list[str]:
     return found
 
 
+def check_export(block: Block) -> list[str]:
+    """A network with the block can be written as source that needs torch alone; if not, it goes as `model.pt2`."""
+    case = next(cases(block, channels=1), None)
+    if case is None:
+        return []
+    reason = check_block_source(block, *case)
+    return [f"{_call(block, case)}: {reason}"] if reason else []
+
+
 def _around(block: Block, case: Case, values: Mapping[str, Any]) -> dict[str, Any]:
     part = {"block": block.name, "width": case.width, "stride": case.stride, **values}
     head = {"format": 1, "input": [case.in_channels, 8, 8], "classes": 10}
@@ -219,13 +232,15 @@ CHECKS: dict[str, Callable[[Block], list[str]]] = {
     "determinism": check_determinism,
     "json": check_json,
 }
-"""The checks of the kit by name, in the order in which they are told."""
+"""The checks that every block must pass, by name, in the order in which they are told."""
 
 
 class BlockContract:
     """The kit as a test class: subclass it, set `block`, and pytest runs one test a check."""
 
     block: ClassVar[type[Block]]
+    exports_source: ClassVar[bool] = True
+    """False for a block whose modules cannot be written as source: networks with it are exported as `model.pt2`."""
 
     def test_declaration_is_sound(self) -> None:
         """The name and the declared choices and options can be registered."""
@@ -258,6 +273,11 @@ class BlockContract:
     def test_json_keeps_the_fingerprint(self) -> None:
         """See `check_json`."""
         self._check(check_json)
+
+    def test_export_needs_torch_alone(self) -> None:
+        """See `check_export`."""
+        if self.exports_source:
+            self._check(check_export)
 
     def _check(self, check: Callable[[Block], list[str]]) -> None:
         problems = _problems(check, self.block())

@@ -18,7 +18,10 @@ LIMITS = ("params", "weights", "macs", "activations")
 
 @dataclass(frozen=True)
 class StudyRecord:
-    """A study as the storage knows it. `config` is the normalised study file; `blocks` is append-only."""
+    """A study as the storage knows it. `config` is the normalised study file; `blocks` is append-only.
+
+    `images` says what an exported network needs to know of them: `mean` and `std` a channel, `class_names`.
+    """
 
     name: str
     dataset: str
@@ -34,6 +37,7 @@ class StudyRecord:
     recipe_hash: str
     epochs: int
     keep: int = 10
+    images: Mapping[str, Any] = field(default_factory=dict)
     exhausted: bool = False
     id: int = 0
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
-from nas.arch.cost import Cost, Field, Shape
+from nas.arch.cost import Cost, Field, Shape, pair
 from nas.arch.layers import CLASSES, LAYERS
 from nas.arch.record import Totals, Value
 from nas.arch.spec import Architecture, Auxiliary, BlockPart, Join, Layer, Part, settings, tidy
 from nas.blocks.base import Block
-from nas.blocks.measure import measure
+from nas.blocks.measure import call_text, measure
 from nas.blocks.registry import Blocks
 from nas.errors import ArchitectureError, BlockError, nearest
 
@@ -245,11 +245,15 @@ def block_layers(block: Block, shape: Shape, width: int, stride: int, given: Set
     """
     values = dict(given)
     if not is_valid(block, shape[0], width, stride, given):
-        raise BlockError(f"{_call(block, shape, width, stride, given)} cannot be built: the block does not allow it")
+        raise BlockError(
+            f"{call_text(block, shape[0], width, stride, values)} cannot be built: the block does not allow it"
+        )
     try:
         declared = block.cost(shape, width, stride, **values)
     except Exception as error:
-        raise BlockError(f"{_call(block, shape, width, stride, given)}: {type(error).__name__}: {error}") from error
+        raise BlockError(
+            f"{call_text(block, shape[0], width, stride, values)}: {type(error).__name__}: {error}"
+        ) from error
     if declared is None:
         declared = measure(block, shape, width, stride, values)
     layers = (declared,) if isinstance(declared, Cost) else tuple(declared)
@@ -272,7 +276,7 @@ def is_valid(block: Block, in_channels: int, width: int, stride: int, given: Set
     try:
         return bool(block.valid(in_channels, width, stride, **dict(given)))
     except Exception as error:
-        call = _call(block, (in_channels, 0, 0), width, stride, given)
+        call = call_text(block, in_channels, width, stride, dict(given))
         raise BlockError(f"{call}: valid failed: {type(error).__name__}: {error}") from error
 
 
@@ -308,6 +312,10 @@ def _check_layer(kind: str, fields: Mapping[str, Any], shape: Shape, place: str)
     groups = fields.get("groups", 1)
     if shape[0] % groups or (kind == "conv" and fields["width"] % groups):
         raise ArchitectureError(f"{place}: groups {groups} do not divide the channels of {list(shape)} and the width")
+    if kind.endswith("_pool") and "padding" in fields:
+        sizes, paddings = pair(fields["size"]), pair(fields["padding"])
+        if any(2 * padding > size for size, padding in zip(sizes, paddings, strict=True)):
+            raise ArchitectureError(f"{place}.padding: {fields['padding']} is more than half of size {fields['size']}")
     if kind == "dropout" and fields["rate"] >= 1:
         raise ArchitectureError(f"{place}.rate: {fields['rate']:g} is not a share below 1")
 
@@ -315,8 +323,3 @@ def _check_layer(kind: str, fields: Mapping[str, Any], shape: Shape, place: str)
 def _check_shape(shape: Shape, before: Shape, place: str, kind: str) -> None:
     if min(shape) < 1:
         raise ArchitectureError(f"{place}: {kind} shrinks a map of {list(before)} below one pixel: {list(shape)}")
-
-
-def _call(block: Block, shape: Shape, width: int, stride: int, given: Settings) -> str:
-    numbers = [f"in_channels={shape[0]}", f"width={width}", f"stride={stride}"]
-    return f"{block.name}({', '.join([*numbers, *(f'{name}={value!r}' for name, value in given)])})"

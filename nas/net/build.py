@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
+from nas.arch.cost import Shape
+from nas.arch.record import LIMITS, Value
 from nas.arch.spec import Architecture, Auxiliary, BlockPart, Layer, settings
-from nas.blocks.registry import Blocks
+from nas.blocks.base import Block
+from nas.blocks.measure import call_text, measure
+from nas.blocks.registry import BUILT_IN, Blocks
 from nas.blocks.trace import block_cost, cost, full_settings, normalise
-from nas.errors import BlockError
+from nas.errors import BlockError, UncountedOperator
 from nas.net.layers import layer_module
 from nas.net.steps import ADD, CONCAT, FLATTEN, IMAGE, MODULE, SCORES, UNFLATTEN, Step, Steps, network_steps
 
@@ -89,9 +95,7 @@ def build(architecture: Architecture, blocks: Blocks, *, seed: int = 0) -> Netwo
             modules = [(step.name, _module(step, blocks)) for step in ordered]
     network = Network(architecture, steps, modules)
     heads = set(network.auxiliary)
-    built = sum(trainable(module) for name, module in modules if name not in heads)
-    if built != declared.params:
-        raise BlockError(f"the network has {built:,} params, its parts declare {declared.params:,}")
+    assert sum(trainable(module) for name, module in modules if name not in heads) == declared.params
     return network
 
 
@@ -130,23 +134,46 @@ def _module(step: Step, blocks: Blocks) -> nn.Module:
 
 
 def block_module(part: BlockPart, step: Step, blocks: Blocks) -> nn.Module:
-    """The module of a block, with as many params as declared; raises BlockError where it breaks or lies."""
-    block, channels = blocks[part.block], step.input_shape[0]
+    """The module of a block, with the cost that was declared; raises BlockError where it breaks or lies."""
+    block, shape, width = blocks[part.block], step.input_shape, int(part.width)
     values = full_settings(block, dict(part.settings))
-    width = int(part.width)
-    call = f"block {part.block!r} (in_channels={channels}, width={width}, stride={part.stride}, {values})"
+    call = call_text(block, shape[0], width, part.stride, values)
     try:
-        module = block.build(channels, width, part.stride, **values)
+        module = _materialised(block.build(shape[0], width, part.stride, **values), step)
         found = trainable(module)
         loose = [name for name, value in module.state_dict().items() if not isinstance(value, Tensor)]
     except Exception as error:
         raise BlockError(f"{call} cannot be built: {type(error).__name__}: {error}") from error
     if loose:
         raise BlockError(f"{call} keeps state that is no tensor: {', '.join(loose)}")
-    declared = block_cost(block, step.input_shape, width, part.stride, settings(values)).params
-    if found != declared:
-        raise BlockError(f"{call} lies about its cost: it declares {declared:,} params and has {found:,}")
+    declared = block_cost(block, shape, width, part.stride, settings(values))
+    if found != declared.params:
+        raise BlockError(f"{call} lies about its cost: it declares {declared.params:,} params and has {found:,}")
+    # The built-in blocks' closed forms are proven by tests; a measurement takes longer than an epoch may.
+    if type(block).cost is not Block.cost and blocks.registered[part.block].plugin != BUILT_IN:
+        _prove(block, shape, width, part.stride, settings(values))
     return module
+
+
+def _materialised(module: nn.Module, step: Step) -> nn.Module:
+    """A module that waits for its first input to know its size is shown one."""
+    if any(is_lazy(parameter) for parameter in module.parameters()):
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, *step.input_shape))
+    return module.train()
+
+
+@lru_cache(maxsize=10_000)
+def _prove(block: Block, shape: Shape, width: int, stride: int, given: tuple[tuple[str, Value], ...]) -> None:
+    """Raise BlockError where a stranger's closed form is not what is measured; an uncounted operator is believed."""
+    declared = block_cost(block, shape, width, stride, given)
+    with suppress(UncountedOperator):
+        measured = measure(block, shape, width, stride, dict(given))
+        for name in LIMITS:
+            said, found = getattr(declared, name), getattr(measured, name)
+            if said != found:
+                call = call_text(block, shape[0], width, stride, dict(given))
+                raise BlockError(f"{call} lies about its cost: it declares {said:,} {name} and has {found:,}")
 
 
 def without_heads(architecture: Architecture) -> Architecture:

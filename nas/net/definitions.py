@@ -110,9 +110,11 @@ def _allocate(carried: Carried, known: dict[str, Any], imports: dict[str, None])
     """Give every carried name of a file its name in the text, and note imports; what `known` lacks is added."""
     renamed: dict[str, str] = {}
     for found in carried.imports:
-        stands_for = getattr(carried.file.module, found.name)
+        stands_for = getattr(carried.file.module, found.name, found)
         name = _free(found.name, carried.file.stem, known, stands_for)
         if name != found.name:
+            if found.dotted:
+                raise NoSource(f"`{found.text}` of {carried.file.title} meets another plugin's {found.name}")
             renamed[found.name] = name
             imports[f"{found.text.split(' as ')[0]} as {name}"] = None
         elif found.name not in known or found.dotted:

@@ -98,14 +98,16 @@ def check_block_source(
     try:
         with recorded() as calls:
             network = build(architecture, Blocks({block.name: Registered(block, "local", "0")}))
-        text = model_text(network, calls, heading)
+        text = _text(network, calls, heading)
         _check_source(network.eval(), text, Path(MODEL), stored=False)
     except (NoSource, BlockError) as error:
         return str(error)
     return None
 
 
-def _heading(architecture: Architecture, blocks: Blocks, metrics: Mapping[str, Any], title: Sequence[str]) -> list[str]:
+def _heading(
+    architecture: Architecture, blocks: Blocks, metrics: Mapping[str, Any], title: Sequence[str], *, kept: bool
+) -> list[str]:
     total = cost(architecture, blocks)
     lines = [*title, ""] if title else []
     lines.append(f"Architecture {architecture.fingerprint}: {total.params:,} params, {total.macs:,} multiply-adds.")
@@ -142,13 +144,23 @@ def _replace(folder: Path, staging: Path) -> None:
 def _write_model(network: Network, calls: Calls, heading: Heading, folder: Path) -> str | None:
     """Write `model.py`, or `model.pt2` and give the reason."""
     try:
-        text = model_text(network, calls, heading)
+        text = _text(network, calls, heading)
         _check_source(network, text, folder / MODEL, stored=(folder / WEIGHTS).exists())
     except NoSource as error:
         _write_program(network, folder / PROGRAM)
         return f"written as {PROGRAM} (torch.export) instead of {MODEL}: {error}"
     (folder / MODEL).write_text(text, encoding="utf-8")
     return None
+
+
+def _text(network: Network, calls: Calls, heading: Heading) -> str:
+    """The text of `model.py`; a stranger's file that confuses the reading of it is no reason to break off."""
+    try:
+        return model_text(network, calls, heading)
+    except NoSource:
+        raise
+    except Exception as error:
+        raise NoSource(f"the source cannot be followed: {type(error).__name__}: {error}") from error
 
 
 def _check_source(network: Network, text: str, path: Path, *, stored: bool) -> None:

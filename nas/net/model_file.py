@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -20,7 +22,9 @@ from nas.net.steps import ADD, CONCAT, FLATTEN, MODULE, Step
 _TAKEN: dict[str, Any] = {
     "torch": torch,
     "nn": nn,
-    **dict.fromkeys(("json", "Path", "MEAN", "STD", "CLASSES", "DTYPES", "Network")),
+    "json": json,
+    "Path": Path,
+    **dict.fromkeys(("MEAN", "STD", "CLASSES", "DTYPES", "Network")),
     **dict.fromkeys(("normalise", "build", "load", "read_safetensors", "__name__")),
 }
 """Names that the text uses itself."""
@@ -42,7 +46,7 @@ def model_text(network: Network, calls: Calls, heading: Heading) -> str:
     """
     expressions = Expressions(calls)
     modules = [(step, _expression(step, network, expressions)) for step in network.plain_steps if step.op == MODULE]
-    carried = _definitions(modules, expressions)
+    carried = definitions(dict.fromkeys(expressions.own), _TAKEN)
     imports = {*carried.imports, *(f"import {name}" for name in expressions.imports)}
     parts = [
         _docstring(heading.lines),
@@ -60,23 +64,13 @@ def _expression(step: Step, network: Network, expressions: Expressions) -> Expre
     try:
         return expressions.module(network.get_submodule(step.name))
     except NoSource as error:
-        raise NoSource(f"{_maker(step)}: {error}") from error
-
-
-def _definitions(modules: Sequence[tuple[Step, Expression]], expressions: Expressions) -> Definitions:
-    try:
-        return definitions(dict.fromkeys(expressions.own), _TAKEN)
-    except NoSource as error:
-        makers = dict.fromkeys(_maker(step) for step, _ in modules if step.part and hasattr(step.part, "block"))
-        raise NoSource(f"{', '.join(makers)}: {error}") from error
-
-
-def _maker(step: Step) -> str:
-    return f"block {getattr(step.part, 'block', step.name)!r}"
+        block = getattr(step.part, "block", step.name)
+        raise NoSource(f"block {block!r}: {error}") from error
 
 
 def _docstring(lines: Sequence[str]) -> str:
-    text = "\n".join(lines).replace("\\", "\\\\").replace('"""', "'''")
+    wrapped = [textwrap.fill(line, WIDTH - 3, break_on_hyphens=False) for line in lines]
+    text = "\n".join(wrapped).replace("\\", "\\\\").replace('"""', "'''")
     return f'"""{text}\n"""'
 
 
@@ -104,9 +98,12 @@ def _filled(value: Expression, used: int) -> str:
     line = written(value, {}, 0, used)
     if "\n" not in line or not isinstance(value, Group):
         return line
-    words = " ".join(f"{written(item, {})}," for _, item in value.items)
-    rows = textwrap.fill(words, WIDTH, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
-    return f"(\n{rows}\n)"
+    rows = ["   "]
+    for word in (f" {written(item, {})}," for _, item in value.items):
+        if len(rows[-1] + word) > WIDTH:
+            rows.append("   ")
+        rows[-1] += word
+    return "\n".join(["(", *rows, ")"])
 
 
 def _network(network: Network, modules: Sequence[tuple[Step, Expression]], carried: Definitions) -> str:

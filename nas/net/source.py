@@ -205,7 +205,10 @@ def _shortened(kind: type[nn.Module], made: Made) -> tuple[Sequence[Any], Mappin
     awkward = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY)
     if any(parameter.kind in awkward for parameter in parameters):
         return made.args, made.kwargs
-    bound = signature.bind(made.module, *made.args, **made.kwargs).arguments
+    try:
+        bound = signature.bind(made.module, *made.args, **made.kwargs).arguments
+    except TypeError as error:
+        raise NoSource(f"{kind.__name__} was made by another class's call: {error}") from error
     args = [bound[parameter.name] for parameter in parameters if _is_positional(parameter)]
     kwargs: dict[str, Any] = {}
     for parameter in parameters:

@@ -11,19 +11,12 @@ from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
-from nas.arch.record import (
-    COMPLETE,
-    FAILED,
-    RUNNING,
-    Candidate,
-    Claim,
-    StudyRecord,
-)
+from nas.arch.record import COMPLETE, FAILED, RUNNING, WAITING, Candidate, Claim, StudyRecord
 from nas.errors import NotFound
 from nas.store.engine import Storage, database_clock
-from nas.store.rows import claim_of, highest, same_question
+from nas.store.rows import claim_of, highest, next_revision, same_question
 from nas.store.tables import architecture, architecture_block, study, trial
 
 MEASURED = (
@@ -43,7 +36,7 @@ class Answer(StrEnum):
     REUSED = "reused"
     """Another study had the result; it is now a complete trial of this one too."""
     BUSY = "busy"
-    """Another study is at it, or began it and is to take it up again."""
+    """A worker of another study is at it now."""
     CLAIMED = "claimed"
     """The trial is the asker's to train."""
 
@@ -122,15 +115,23 @@ def _if_reused(connection: Connection, question: _Question) -> ClaimResult | Non
     source = connection.execute(known.limit(1)).first()
     if source is None:
         return None
-    taken = {name: getattr(source, name) for name in MEASURED}
-    origin = source.source_trial_id or source.id
-    trial_id = _insert(
-        connection, question, state=COMPLETE, reused=True, source_trial_id=origin, finished=database_clock(), **taken
-    )
+    trial_id = _insert(connection, question, **taken_over(source))
     return _answer(connection, Answer.REUSED, trial.c.id == trial_id)
 
 
+def taken_over(source: Row[Any]) -> dict[str, Any]:
+    """What makes a trial a complete one by the result of another study's."""
+    measured = {name: getattr(source, name) for name in MEASURED}
+    origin = source.source_trial_id or source.id
+    ended = {"state": COMPLETE, "claim": None, "lease": 0.0, "finished": database_clock()}
+    return measured | ended | {"reused": True, "source_trial_id": origin, "seconds": 0.0}
+
+
 def _if_busy(connection: Connection, question: _Question) -> ClaimResult | None:
+    # What nobody holds is given up to whoever asks: its own study, if it ever goes on, takes the result over.
+    unheld = or_(trial.c.state == WAITING, and_(trial.c.state == RUNNING, trial.c.lease < database_clock()))
+    given_up = {"claim": None, "state": WAITING, "lease": 0.0, "revision": next_revision()}
+    connection.execute(update(trial).where(trial.c.claim == question.key, unheld).values(given_up))
     return _answer(connection, Answer.BUSY, trial.c.claim == question.key)
 
 

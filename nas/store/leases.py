@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, or_, select, update
 
-from nas.arch.record import FAILED, RUNNING, WAITING, Claim, StudyRecord
+from nas.arch.record import COMPLETE, FAILED, RUNNING, WAITING, Claim, StudyRecord
+from nas.store.claims import claim_key, taken_over
 from nas.store.engine import Storage, database_clock
-from nas.store.rows import claim_of, held_by, next_revision
-from nas.store.tables import checkpoint, trial
+from nas.store.rows import claim_of, held_by, next_revision, same_question
+from nas.store.tables import checkpoint, epoch, trial
 
 MAX_DEATHS = 3
 """How many workers in a row may die on a trial, none of them ending an epoch; the next counts as its failure."""
@@ -26,6 +27,8 @@ def take_up(storage: Storage, study: StudyRecord, owner: str, lease_seconds: flo
             return None
     with storage.write() as connection:
         while (row := _abandoned(connection, study.id)) is not None:
+            if _known_elsewhere(connection, row):
+                continue
             if row.attempts <= MAX_DEATHS:
                 _hold(connection, row, owner, lease_seconds)
                 return claim_of(connection, row)
@@ -57,13 +60,39 @@ def _abandoned(connection: Connection, study_id: int) -> Row[Any] | None:
     # Both `unended`, which says nothing new, and the sum in the order lead SQLite to the index on states, where few
     # rows are unended; it would else walk through all trials in the order of their numbers.
     unended = trial.c.state.in_([WAITING, RUNNING])
-    unheld = select(trial).where(trial.c.study_id == study_id, unended, or_(trial.c.state == WAITING, dead))
+    unheld = select(trial).where(trial.c.study_id == study_id, unended, or_(trial.c.state == WAITING, dead), ~_busy())
     return connection.execute(unheld.order_by(trial.c.number + 0).limit(1)).first()
 
 
+def _busy() -> ColumnElement[bool]:
+    """Trials whose claim was given up to another study, which is at the same question now."""
+    other = trial.alias("other")
+    same = same_question(other.c.fingerprint, other.c.dataset_hash, other.c.recipe_hash, other.c.seed)
+    return and_(trial.c.claim.is_(None), exists().where(same, other.c.claim.is_not(None), other.c.state == RUNNING))
+
+
+def _known_elsewhere(connection: Connection, row: Row[Any]) -> bool:
+    """Whether another study answered the question since the trial was left; then the trial takes the answer over."""
+    if row.claim is not None:
+        return False
+    same = same_question(row.fingerprint, row.dataset_hash, row.recipe_hash, row.seed)
+    source = connection.execute(select(trial).where(same, trial.c.state == COMPLETE).order_by(trial.c.id)).first()
+    if source is None:
+        return False
+    values = taken_over(source) | {"revision": next_revision()}
+    connection.execute(update(trial).where(trial.c.id == row.id).values(values))
+    connection.execute(delete(checkpoint).where(checkpoint.c.trial_id == row.id))
+    connection.execute(delete(epoch).where(epoch.c.trial_id == row.id))
+    return True
+
+
 def _hold(connection: Connection, row: Row[Any], owner: str, lease_seconds: float) -> None:
+    # A claim given up is claimed anew; whoever left another unended trial of the same question gives up its own.
+    key = claim_key(row.fingerprint, row.dataset_hash, row.recipe_hash, row.seed)
+    connection.execute(update(trial).where(trial.c.claim == key, trial.c.id != row.id).values(claim=None))
     held = {
         "state": RUNNING,
+        "claim": key,
         "worker": owner,
         "lease": database_clock() + lease_seconds,
         "attempts": row.attempts + 1,

@@ -165,6 +165,7 @@ def _values(record: StudyRecord) -> dict[str, Any]:
         "recipe_hash": record.recipe_hash,
         "epochs": record.epochs,
         "keep": record.keep,
+        "images": dict(record.images),
         "exhausted": record.exhausted,
     }
 

@@ -45,6 +45,7 @@ study = Table(
     Column("recipe_hash", Text, nullable=False),
     Column("epochs", Integer, nullable=False),
     Column("keep", Integer, nullable=False),
+    Column("images", JSON, nullable=False),
     Column("exhausted", Boolean, nullable=False),
     Column("created", Double, nullable=False),
     sqlite_autoincrement=True,  # the number of a removed study is not given again

@@ -164,8 +164,8 @@ class Space:
 
     def size(self) -> int:
         """How many networks can be drawn, before any budget or veto."""
-        picks = sum(math.prod(len(values) for values in self.choices[block].values()) for block in self.blocks)
-        depths = sum(picks**depth for depth in self.depths) if self.mix else picks * len(self.depths)
+        picks: int = sum(math.prod(len(values) for values in self.choices[block].values()) for block in self.blocks)
+        depths: int = sum(picks**depth for depth in self.depths) if self.mix else picks * len(self.depths)
         stage = depths * len(self.widths)
         return len(self.stem_kernels) * len(self.stem_widths) * sum(stage**count for count in self.stages)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -20,11 +19,11 @@ from nas.blocks.registry import Blocks
 from nas.errors import Interrupted, NasError
 from nas.search.mirror import Mirror
 from nas.store.engine import Storage
-from nas.store.leases import release_owners
 from nas.store.status import counts
 from nas.store.trials import history_since, trials
 from nas.study.space import Space
 from nas.work.process import Job, make_worker
+from nas.work.worker import release_dead
 
 TICK_SECONDS = 0.25
 STOP_SECONDS = 20.0
@@ -264,23 +263,3 @@ class InProcess:
         """Have the worker let go of its trial."""
         self.stopping.set()
         self.thread.join()
-
-
-def release_dead(storage: Storage, record: StudyRecord) -> int:
-    """Free the trials held by workers of this machine whose process is gone; how many there were."""
-    owners = {one.worker for one in trials(storage, record.id, states=(RUNNING,))}
-    gone = [owner for owner in owners if _is_gone(owner)]
-    return release_owners(storage, gone) if gone else 0
-
-
-def _is_gone(owner: str) -> bool:
-    host, process, *_ = owner.split(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False

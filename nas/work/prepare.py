@@ -12,7 +12,9 @@ from nas.blocks.registry import Blocks
 from nas.blocks.verify import quick_check
 from nas.data.images import Images
 from nas.data.names import load_images
+from nas.data.split import split_validation
 from nas.errors import BlockError, StudyFileError
+from nas.net.batches import normalisation_of
 from nas.search.costs import Costs
 from nas.search.profile import check_feasible
 from nas.store.engine import Storage
@@ -45,9 +47,10 @@ def prepare(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> Stu
     file = open_study(path, blocks, overrides=overrides)
     images = load_images(file.dataset, folder=file.folder)
     check_study(file, blocks, images.input)
-    lies = quick_check(blocks, {*file.space.blocks, STEM})
-    if lies:
-        raise BlockError("\n".join(lies.values()))
+    lies = quick_check(blocks)
+    lying = [lies[name] for name in {*file.space.blocks, STEM} if name in lies]
+    if lying:
+        raise BlockError("\n".join(lying))
     return Study(file, blocks, images, make_space(file.space, blocks, images.input, images.classes))
 
 
@@ -98,4 +101,11 @@ def _record(study: Study) -> StudyRecord:
         recipe_hash=recipe_hash(file.recipe),
         epochs=file.recipe.epochs,
         keep=file.search.keep,
+        images=_facts(study),
     )
+
+
+def _facts(study: Study) -> dict[str, list[float] | list[str]]:
+    """What whoever uses a trained network must know of the images: classes, and how pixels are normalised."""
+    seen = normalisation_of(split_validation(study.images, study.file.seed).train_images)
+    return {"mean": list(seen.mean), "std": list(seen.std), "class_names": list(study.images.class_names)}

@@ -13,11 +13,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nas.arch.record import FAILED, PRUNED, Claim, EpochRecord, Outcome
+from nas.arch.record import FAILED, PRUNED, RUNNING, Claim, EpochRecord, Outcome, StudyRecord
 from nas.search.fidelity import MACS_FACTOR, asks_peers, should_prune
 from nas.search.loop import LEASE_SECONDS, Search
-from nas.store.leases import heartbeat, release
-from nas.store.trials import finish, peers, record_epoch
+from nas.store.engine import Storage
+from nas.store.leases import heartbeat, release, release_owners
+from nas.store.trials import finish, peers, record_epoch, trials
 
 BEAT_SECONDS = 5.0
 """How often a worker says that it is alive; a sixth of the lease."""
@@ -137,6 +138,26 @@ class _Heartbeat:
 def owner_name(slot: int) -> str:
     """A name that no other worker ever has: host, process, moment, place."""
     return f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}:{slot}"
+
+
+def release_dead(storage: Storage, record: StudyRecord) -> int:
+    """Free the trials held by workers of this machine whose process is gone; how many there were."""
+    owners = {one.worker for one in trials(storage, record.id, states=(RUNNING,))}
+    gone = [owner for owner in owners if _is_gone(owner)]
+    return release_owners(storage, gone) if gone else 0
+
+
+def _is_gone(owner: str) -> bool:
+    host, process, *_ = owner.split(":")
+    if host != socket.gethostname():
+        return False
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def failed(reason: str, claim: Claim, seconds: float) -> Outcome:

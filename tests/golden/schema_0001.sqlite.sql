@@ -72,12 +72,13 @@ CREATE TABLE nas_study (
 	recipe_hash TEXT NOT NULL, 
 	epochs INTEGER NOT NULL, 
 	keep INTEGER NOT NULL, 
+	images JSON NOT NULL, 
 	exhausted BOOLEAN NOT NULL, 
 	created DOUBLE NOT NULL, 
 	UNIQUE (name)
 );
-INSERT INTO "nas_study" VALUES(1,'alpha','digits','dddddddd','[1, 8, 8]',10,0,5,'{"name": "alpha"}','{"params": 20000}','["conv", "stacked"]','{"epochs": 3}','rrrrrrrr',3,10,0,1.79517867354900693887e+09);
-INSERT INTO "nas_study" VALUES(2,'beta','digits','dddddddd','[1, 8, 8]',10,0,5,'{"name": "beta"}','{"params": 20000}','["conv", "stacked"]','{"epochs": 3}','rrrrrrrr',3,10,0,1.79517867355001258843e+09);
+INSERT INTO "nas_study" VALUES(1,'alpha','digits','dddddddd','[1, 8, 8]',10,0,5,'{"name": "alpha"}','{"params": 20000}','["conv", "stacked"]','{"epochs": 3}','rrrrrrrr',3,10,'{"mean": [4.88], "std": [6.02], "class_names": ["0", "1"]}',0,1.79517867354900693887e+09);
+INSERT INTO "nas_study" VALUES(2,'beta','digits','dddddddd','[1, 8, 8]',10,0,5,'{"name": "beta"}','{"params": 20000}','["conv", "stacked"]','{"epochs": 3}','rrrrrrrr',3,10,'{"mean": [4.88], "std": [6.02], "class_names": ["0", "1"]}',0,1.79517867355001258843e+09);
 CREATE TABLE nas_trial (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	study_id INTEGER NOT NULL, 

@@ -1,8 +1,10 @@
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
 
-from nas.arch.cost import Cost
+from nas.arch.cost import Cost, convolution
 from nas.arch.layers import LAYERS, filled
 from nas.arch.read import architecture_from_json
 from nas.blocks.base import Block
@@ -146,7 +148,7 @@ class Toy(Block):
         return nn.Conv2d(in_channels, width, 1, stride, bias=False)
 
     def cost(self, shape, width, stride):
-        return Cost(params=shape[0] * width, weights=shape[0] * width)
+        return convolution(shape, width, 1, stride)
 
 
 class Liar(Toy):
@@ -154,6 +156,13 @@ class Liar(Toy):
 
     def cost(self, shape, width, stride):
         return Cost(params=1)
+
+
+class Slow(Toy):
+    name = "slow"
+
+    def cost(self, shape, width, stride):
+        return replace(super().cost(shape, width, stride), macs=1)
 
 
 class Broken(Toy):
@@ -167,7 +176,27 @@ class Wide(Toy):
     name = "wide"
 
     def build(self, in_channels: int, width: int, stride: int) -> nn.Module:
-        return nn.Conv2d(in_channels, width, 1, stride, padding=1, bias=False)
+        return Widening(in_channels, width, 1, stride, bias=False)
+
+
+class Widening(nn.Conv2d):
+    """Gives a larger map while training alone, which no measurement sees."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(nn.functional.pad(x, (1, 1, 1, 1)) if self.training else x)
+
+
+class Lazy(Toy):
+    name = "lazy"
+
+    def build(self, in_channels: int, width: int, stride: int) -> nn.Module:
+        return nn.LazyConv2d(width, 1, stride, bias=False)
+
+
+def test_lazy_module_is_shown_an_input_first(blocks, make) -> None:
+    network = build(make({"block": "lazy", "width": 4}), blocks.with_block(Lazy))
+    assert network.lazy1.weight.shape == (4, 1, 1, 1)
+    assert network(torch.randn(2, 1, 8, 8)).shape == (2, 10)
 
 
 class Pickled(nn.Conv2d):
@@ -188,9 +217,10 @@ class Stateful(Toy):
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [
-        (Liar, "'liar'.*lies about its cost: it declares 1 params and has 4"),
-        (Broken, "'broken'.*ValueError: no such luck"),
-        (Stateful, "'stateful'.*state that is no tensor: _extra_state"),
+        (Liar, r"liar\(in_channels=1, width=4, stride=1\) lies about its cost: it declares 1 params and has 4"),
+        (Slow, r"slow\(.*lies about its cost: it declares 1 macs and has 256"),
+        (Broken, r"broken\(.*ValueError: no such luck"),
+        (Stateful, r"stateful\(.*state that is no tensor: _extra_state"),
     ],
 )
 def test_block_that_cannot_be_trusted_is_named(blocks, make, kind: type[Block], reason: str) -> None:

@@ -54,9 +54,9 @@ def test_digits_are_learnt_in_a_few_epochs(blocks, data, make) -> None:
 def test_network_without_norm_learns_too(blocks, data, make) -> None:
     plain = {"kernel": 3, "norm": "none"}
     parts = ({"block": "conv", "width": 16, **plain}, {"block": "stacked", "width": 16, "layers": 2, **plain})
-    trained = train(build(make(*parts), blocks), data, replace(SHORT, epochs=5), seed=0)
+    trained = train(build(make(*parts), blocks), data, Recipe(), seed=0)
     assert trained.accuracy is not None
-    assert trained.accuracy >= 0.6
+    assert trained.accuracy >= 0.8
 
 
 def test_same_seed_gives_the_same_result(blocks, few, small) -> None:
@@ -111,7 +111,7 @@ def test_loss_that_is_not_finite_fails_the_training(blocks, few, small, rate: fl
 
 
 class Failing(Block):
-    """Breaks when it runs."""
+    """Breaks when it is trained."""
 
     name = "failing"
     choices = {"how": ("memory", "cpu", "error")}
@@ -129,6 +129,8 @@ class Raising(nn.Module):
         self.how = how
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        if not self.training:
+            return x
         if self.how == "memory":
             raise MemoryError
         if self.how == "cpu":

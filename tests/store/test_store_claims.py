@@ -77,15 +77,41 @@ def test_result_for_another_question_is_not_taken_over(storage, study, change):
     assert asked(storage, other, 1).kind is Answer.CLAIMED
 
 
-@pytest.mark.parametrize("state", [RUNNING, WAITING])
-def test_network_that_another_study_is_at_is_busy(storage, study, state):
+def test_network_that_another_study_is_at_is_busy(storage, study):
     held(storage, study, 1)
-    if state == WAITING:
-        release(storage, "worker")
     other = create_study(storage, study_record("beta"))
     answer = asked(storage, other, 1)
-    assert (answer.kind, answer.study, answer.state) == (Answer.BUSY, "alpha", state)
+    assert (answer.kind, answer.study, answer.state) == (Answer.BUSY, "alpha", RUNNING)
     assert history(storage, other.id) == []
+
+
+def test_network_that_another_study_left_is_claimed_and_its_result_taken_over_there(storage, study):
+    left = held(storage, study, 1)
+    release(storage, "worker")
+    other = create_study(storage, study_record("beta"))
+    here = held(storage, other, 1, "second")
+    assert take_up(storage, study, "worker", LEASE) is None
+    assert finish(storage, here.trial_id, "second", outcome(0.8))
+    assert take_up(storage, study, "worker", LEASE) is None
+    [taken] = history(storage, study.id)
+    assert (taken.id, taken.state, taken.reused, taken.accuracy) == (left.trial_id, COMPLETE, True, 0.8)
+
+
+def test_network_that_another_study_left_and_nobody_finished_is_taken_up_there(storage, study):
+    left = held(storage, study, 1)
+    release(storage, "worker")
+    other = create_study(storage, study_record("beta"))
+    held(storage, other, 1, "second")
+    release(storage, "second")
+    assert take_up(storage, study, "worker", LEASE).trial_id == left.trial_id
+    assert take_up(storage, other, "second", LEASE) is None
+
+
+def test_worker_whose_trial_was_claimed_elsewhere_after_its_lease_has_lost_it(storage, study):
+    late = claim(storage, study, "late", candidate(1), -1.0).claim
+    other = create_study(storage, study_record("beta"))
+    held(storage, other, 1, "second")
+    assert not finish(storage, late.trial_id, "late", outcome(0.8))
 
 
 def test_network_pruned_elsewhere_is_claimed_with_its_epochs_known(storage, study):

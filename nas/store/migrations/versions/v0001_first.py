@@ -57,6 +57,7 @@ def make_studies() -> None:
         sa.Column("recipe_hash", sa.Text(), nullable=False),
         sa.Column("epochs", sa.Integer(), nullable=False),
         sa.Column("keep", sa.Integer(), nullable=False),
+        sa.Column("images", sa.JSON(), nullable=False),
         sa.Column("exhausted", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Double(), nullable=False),
         sqlite_autoincrement=True,

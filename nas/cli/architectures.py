@@ -1,0 +1,42 @@
+"""From what a user calls an architecture by to the architecture: the one place where names are looked up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from nas.arch.read import architecture_from_json, read_architecture
+from nas.arch.record import TrialRecord
+from nas.arch.spec import Architecture
+from nas.blocks.registry import Blocks
+from nas.blocks.trace import normalise
+from nas.errors import NotFound, StorageError
+from nas.store.engine import Storage, open_storage
+from nas.store.ranking import find
+
+
+@dataclass(frozen=True)
+class Found:
+    """An architecture in its normal form; with trial and storage where it comes from a study."""
+
+    architecture: Architecture
+    trial: TrialRecord | None = None
+    storage: Storage | None = None
+
+
+def find_architecture(name: str, storage: str, blocks: Blocks) -> Found:
+    """The architecture in a JSON file, of `STUDY#TRIAL`, or of a fingerprint or its beginning.
+
+    Raises ArchitectureError for a file that is none, NotFound with all that was tried.
+    """
+    if name.endswith(".json") or Path(name).is_file():
+        return Found(normalise(read_architecture(Path(name)), blocks))
+    try:
+        opened = open_storage(storage)
+    except StorageError as error:
+        raise NotFound(f"architecture {name!r}: there is no such JSON file, and {error}") from error
+    try:
+        spec, trial = find(opened, name)
+    except NotFound as error:
+        raise NotFound(f"{error}; nor is there a JSON file {name!r}") from None
+    return Found(normalise(architecture_from_json(spec, name), blocks), trial, opened)

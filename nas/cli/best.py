@@ -1,0 +1,43 @@
+"""`nas best`: the ranking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+
+import click
+
+from nas.arch.record import LIMITS, Ranked
+from nas.cli.options import Count, Settings, common, format_option
+from nas.cli.output import print_rows
+from nas.show.columns import CONFIRMED, RANKING
+from nas.store.engine import open_storage
+from nas.store.ranking import best as ranking
+
+FIELDS = [field.name for field in fields(Ranked)]
+
+
+@click.command
+@click.argument("study", required=False)
+@click.option("--top", metavar="K", type=click.IntRange(min=1), default=10, show_default=True, help="So many.")
+@click.option("--max-params", metavar="N", type=Count(), help="At most so many parameters, as 500k.")
+@click.option("--max-weights", metavar="N", type=Count(), help="At most so many weights.")
+@click.option("--max-macs", metavar="N", type=Count(), help="At most so many multiply-adds, as 1.5M.")
+@click.option("--max-activations", metavar="N", type=Count(), help="At most so many activations.")
+@click.option("--min-receptive-field", metavar="N", type=click.IntRange(min=1), help="At least so many pixels.")
+@click.option("--block", metavar="NAME", help="Networks that contain this block.")
+@click.option("--dataset", metavar="NAME", help="Studies on this data set.")
+@click.option("--pareto", type=click.Choice(LIMITS), help="Only those that none beats in accuracy for no more of it.")
+@format_option
+@common
+@click.pass_obj
+def best(settings: Settings, form: str, **asked: object) -> None:
+    """The best networks of STUDY, or of all; over several data sets the rank starts anew in each."""
+    storage = open_storage(settings.storage)
+    print_ranking(form, ranking(storage, **asked))  # type: ignore[arg-type]
+
+
+def print_ranking(form: str, ranked: Sequence[Ranked]) -> None:
+    """The rows of a ranking."""
+    confirmed = CONFIRMED if any(row.test_accuracy is not None for row in ranked) else ()
+    print_rows(form, [asdict(row) for row in ranked], (*RANKING, *confirmed), FIELDS)

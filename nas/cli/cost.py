@@ -1,0 +1,99 @@
+"""`nas cost` and `nas cost block`: exact cost, nothing trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from nas.blocks.base import Block
+from nas.blocks.registry import load_blocks
+from nas.blocks.trace import cost as network_cost
+from nas.cli.architectures import find_architecture
+from nas.cli.groups import DefaultGroup
+from nas.cli.options import Settings, Size, common, format_option, set_option
+from nas.cli.output import print_rows, terminal_width
+from nas.errors import BlockError
+from nas.show.columns import LAYERS
+from nas.show.cost import LAYER_FIELDS, block_record, network_record, part_settings
+from nas.show.formats import as_json
+from nas.show.network import layers_text, totals_text
+
+
+@click.command("cost")
+@click.argument("arch")
+@format_option
+@common
+@click.pass_obj
+def network(settings: Settings, arch: str, form: str) -> None:
+    """What a network costs. ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file."""
+    blocks = load_blocks(settings.plugins)
+    architecture = find_architecture(arch, settings.storage, blocks).architecture
+    _print(form, network_record(network_cost(architecture, blocks)), part_settings(architecture))
+
+
+cost = DefaultGroup(
+    "cost",
+    default=network,
+    help="""What a network costs, exactly and layer by layer; nothing is trained.
+
+    ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file.""",
+)
+
+
+@cost.command("block")
+@click.argument("name")
+@click.option("--in", "in_channels", metavar="C", type=click.IntRange(1), required=True, help="Input channels.")
+@click.option("--width", metavar="W", type=click.IntRange(1), required=True, help="Output channels.")
+@click.option("--size", metavar="SIZE", type=Size(), required=True, help="The map in pixels: 28, or 28x20 (H×W).")
+@click.option("--stride", metavar="S", type=click.IntRange(1), default=1, show_default=True, help="Its stride.")
+@set_option("kernel=5")
+@format_option
+@common
+@click.pass_obj
+def block_cost(
+    settings: Settings,
+    name: str,
+    in_channels: int,
+    width: int,
+    size: tuple[int, int],
+    stride: int,
+    overrides: Sequence[str],
+    form: str,
+) -> None:
+    """What the block NAME costs; a choice that is not set has the first value that the block declares."""
+    block = load_blocks(settings.plugins)[name]
+    _print(form, block_record(block, (in_channels, *size), width, stride, block_settings(block, overrides)), {})
+
+
+def block_settings(block: Block, overrides: Sequence[str]) -> dict[str, Any]:
+    """Choices and options as `--set` gives them: numbers, true and false, else text; what is text stays text."""
+    texts = {name for name, value in block.options.items() if isinstance(value, str)}
+    given: dict[str, Any] = {}
+    for override in overrides:
+        name, equals, value = (part.strip() for part in override.partition("="))
+        if not equals or not name or not value:
+            raise BlockError(f"--set {override!r}: not of the form key=value; allowed: as kernel=5")
+        given[name] = value if name in texts else _value(value)
+    return given
+
+
+def _value(text: str) -> Any:
+    if text in ("true", "false"):
+        return text == "true"
+    for number in (int, float):
+        try:
+            return number(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _print(form: str, record: Mapping[str, Any], settings: Mapping[str, str]) -> None:
+    if form == "json":
+        click.echo(as_json(record))
+    elif form == "csv":
+        print_rows(form, record["layers"], LAYERS, LAYER_FIELDS)
+    else:
+        click.echo(f"{layers_text(record['layers'], settings, terminal_width())}\n\n{totals_text(record)}")

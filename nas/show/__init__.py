@@ -1,0 +1,1 @@
+"""For eyes: tables, machine-readable text, and the display of a run."""

@@ -1,0 +1,59 @@
+"""Handing over a network from the storage or a file: source, weights, figures, and the check that they agree."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from nas.arch.record import TrialRecord
+from nas.arch.spec import Architecture
+from nas.blocks.registry import Blocks
+from nas.blocks.trace import cost
+from nas.net.batches import Normalisation
+from nas.net.export import Exported, export
+from nas.store.engine import Storage
+from nas.store.studies import find_study
+from nas.store.weights import get_weights
+
+
+def export_network(
+    architecture: Architecture, trial: TrialRecord | None, folder: Path, *, storage: Storage | None, blocks: Blocks
+) -> Exported:
+    """Write a network into a folder: with weights and figures where it is a trial's, else as drawn.
+
+    Raises ExportError where the folder holds something else, or the network cannot be written.
+    """
+    weights: bytes | None = None
+    images: Mapping[str, Any] = {}
+    metrics = asdict(cost(architecture, blocks).totals)
+    title = ["A convolutional network."]
+    if trial is not None and storage is not None:
+        weights = get_weights(storage, trial.id)
+        record = find_study(storage, trial.study)
+        images = record.images
+        metrics |= _figures(trial) | {"dataset": record.dataset, "recipe": dict(record.recipe), "images": dict(images)}
+        title = [f"Trial {trial.number} of the study {trial.study!r}, trained on {record.dataset}."]
+    return export(
+        architecture,
+        blocks,
+        folder,
+        weights=weights,
+        metrics={**metrics, "architecture": architecture.fingerprint, "weights_kept": weights is not None},
+        normalisation=_normalisation(images, architecture.input[0]),
+        class_names=images.get("class_names", ()),
+        title=title,
+    )
+
+
+def _figures(trial: TrialRecord) -> dict[str, Any]:
+    names = ("study", "state", "accuracy", "epochs_done", "seed", "seconds", "device", "precision", "reused")
+    return {"trial": trial.number, **{name: getattr(trial, name) for name in names}, "versions": dict(trial.versions)}
+
+
+def _normalisation(images: Mapping[str, Any], channels: int) -> Normalisation:
+    """The training images' mean and deviation; none known, images are taken as they come."""
+    mean = images.get("mean", [0.0] * channels)
+    std = images.get("std", [1.0] * channels)
+    return Normalisation(tuple(mean), tuple(std))
