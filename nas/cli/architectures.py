@@ -38,5 +38,7 @@ def find_architecture(name: str, storage: str, blocks: Blocks) -> Found:
     try:
         spec, trial = find(opened, name)
     except NotFound as error:
+        if "#" in name:
+            raise
         raise NotFound(f"{error}; nor is there a JSON file {name!r}") from None
     return Found(normalise(architecture_from_json(spec, name), blocks), trial, opened)

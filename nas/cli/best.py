@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, fields
+from typing import Any
 
 import click
 
@@ -31,10 +32,10 @@ FIELDS = [field.name for field in fields(Ranked)]
 @format_option
 @common
 @click.pass_obj
-def best(settings: Settings, form: str, **asked: object) -> None:
+def best(settings: Settings, /, form: str, **asked: Any) -> None:
     """The best networks of STUDY, or of all; over several data sets the rank starts anew in each."""
     storage = open_storage(settings.storage)
-    print_ranking(form, ranking(storage, **asked))  # type: ignore[arg-type]
+    print_ranking(form, ranking(storage, **asked))
 
 
 def print_ranking(form: str, ranked: Sequence[Ranked]) -> None:

@@ -42,7 +42,7 @@ cost = DefaultGroup(
 )
 
 
-@cost.command("block")
+@cost.command("block", short_help="What one block costs.")
 @click.argument("name")
 @click.option("--in", "in_channels", metavar="C", type=click.IntRange(1), required=True, help="Input channels.")
 @click.option("--width", metavar="W", type=click.IntRange(1), required=True, help="Output channels.")

@@ -84,7 +84,9 @@ class DefaultGroup(click.Group):
         pieces = self.default.collect_usage_pieces(ctx)
         formatter.write_usage(ctx.command_path, " ".join(pieces))
         for name, command in self.commands.items():
-            formatter.write_usage(f"{ctx.command_path} {name}", " ".join(command.collect_usage_pieces(ctx)), prefix="       ")
+            formatter.write_usage(
+                f"{ctx.command_path} {name}", " ".join(command.collect_usage_pieces(ctx)), prefix="       "
+            )
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The default command's options, and the subcommands."""

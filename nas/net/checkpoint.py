@@ -75,7 +75,7 @@ def load_weights(network: Network, data: bytes) -> None:
 def plain_state(network: Network) -> dict[str, Tensor]:
     """The state without the heads that exist for training alone."""
     heads = set(network.auxiliary)
-    return {name: value for name, value in network.state_dict().items() if True}
+    return {name: value for name, value in network.state_dict().items() if name.split(".")[0] not in heads}
 
 
 def _bytes(tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> bytes:

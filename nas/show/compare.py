@@ -21,7 +21,9 @@ def compare(a: Record, b: Record) -> dict[str, Any]:
         "a": _totals(a),
         "b": _totals(b),
         "ratio": {name: _ratio(a[name], b[name]) for name in COMPARED},
-        "layers": [{"a": left, "b": right, "same": _same(left, right)} for left, right in pair(a["layers"], b["layers"])],
+        "layers": [
+            {"a": left, "b": right, "same": _same(left, right)} for left, right in pair(a["layers"], b["layers"])
+        ],
     }
 
 

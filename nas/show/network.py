@@ -64,7 +64,8 @@ def _trial_lines(trial: TrialRecord) -> list[tuple[str, str]]:
     told = f"{trial.study}#{trial.number} ({trial.state}{', reused' if trial.reused else ''})"
     lines = [("trial", told), ("accuracy", percent(trial.accuracy) or "none")]
     lines += [("epochs", f"{trial.epochs_done} of {trial.epochs}, seed {trial.seed}, {seconds(trial.seconds)}")]
-    lines += [("trained with", " ".join(f"{name} {version}" for name, version in trial.versions.items()))]
+    programs = (f"{name} {version}" for name, version in trial.versions.items() if name not in trial.blocks)
+    lines += [("trained with", ", ".join(programs))]
     lines += [("on", f"{trial.device}, {trial.precision}".strip(", ")), ("reason", trial.reason)]
     return [(name, value) for name, value in lines if value]
 
@@ -82,7 +83,12 @@ def diff_text(compared: Mapping[str, Any], width: int | None) -> str:
     """Two networks side by side; `=` stands between layers that are alike, `|` between others."""
     columns = [*_side("a"), Column("same", "", lambda same: "=" if same else "|"), *_side("b")]
     totals = [
-        {"cost": name.replace("_", " "), "a": compared["a"][name], "b": compared["b"][name], "r": compared["ratio"][name]}
+        {
+            "cost": name.replace("_", " "),
+            "a": compared["a"][name],
+            "b": compared["b"][name],
+            "r": compared["ratio"][name],
+        }
         for name in COMPARED
     ]
     names = [fingerprint(compared[side]["architecture"]) for side in ("a", "b")]

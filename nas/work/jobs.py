@@ -9,13 +9,15 @@ from pathlib import Path
 
 import torch
 
-from nas.arch.record import StudyRecord
+from nas.arch.record import FAILED, StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
 from nas.errors import NasError
 from nas.search.profile import Profile, profile
 from nas.store.engine import Storage
 from nas.store.schema import create_storage
+from nas.store.status import status
 from nas.store.studies import find_study
+from nas.store.trials import trials
 from nas.work.expected import seconds_expected
 from nas.work.launch import Fleet, InProcess, Processes, Watch, run
 from nas.work.prepare import Study, check_budget, enter, prepare
@@ -47,9 +49,18 @@ def run_study(
         record = enter(store, study)
         fleet = _fleet(store, record, study, blocks, _job(storage, study, plugins, where), workers)
         run(store, record, study.space, fleet, watch, timeout=timeout)
+        _check_failures(store, record)
         return find_study(store, record.name)
     finally:
         store.close()
+
+
+def _check_failures(storage: Storage, record: StudyRecord) -> None:
+    """Raise NasError where so many trials failed that they are no longer replaced."""
+    if status(storage, record.name).state == "failed":
+        failed = trials(storage, record.id, states=(FAILED,))
+        last = failed[-1].reason
+        raise NasError(f"study {record.name!r}: {len(failed)} trials failed, more than are replaced; the last: {last}")
 
 
 def _job(storage: str, study: Study, plugins: Sequence[str], device: str) -> Job:

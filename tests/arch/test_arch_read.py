@@ -86,7 +86,10 @@ def test_heads_and_joins_keep_their_fields():
         ({"auxiliary": [], "loss_weight": -1}, r"parts\[0\].loss_weight: -1 is not a number from 0"),
         ({"auxiliary": [{"layer": "x"}]}, r"parts\[0\].auxiliary\[0\].layer: 'x' is not known"),
         ({"layer": "relu", "name": 3}, r"parts\[0\].name: 3 is not a text"),
-        ({"layer": "relu", "block": "conv"}, r"a part has one of layer, block, join, auxiliary; got \['block', 'layer'\]"),
+        (
+            {"layer": "relu", "block": "conv"},
+            r"a part has one of layer, block, join, auxiliary; got \['block', 'layer'\]",
+        ),
         ({}, r"a part has one of layer, block, join, auxiliary; got \[\]"),
         ("relu", r"parts\[0\]: 'relu' is not a table"),
     ],

@@ -80,7 +80,11 @@ class Channelwise(nn.Module):
         super().__init__()
         self.down = nn.Conv2d(in_channels, width, 1, stride)
         self.depthwise = nn.Conv2d(width, width, 7, 1, 3, groups=width)
-        self.norm, self.wide, self.narrow = nn.LayerNorm(width), nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.norm, self.wide, self.narrow = (
+            nn.LayerNorm(width),
+            nn.Linear(width, 4 * width),
+            nn.Linear(4 * width, width),
+        )
         self.scale = nn.Parameter(torch.full((width,), 1e-6))
 
     def forward(self, x):

@@ -175,7 +175,9 @@ def test_the_field_is_followed_through_what_moves_it(function, field):
 
 
 def test_a_strided_slice_is_a_window_of_one():
-    cost = measured(written(lambda y, further: further(y[:, :, ::2, ::2]), lambda: nn.Conv2d(16, 16, 3, 1, 1)), stride=2)
+    cost = measured(
+        written(lambda y, further: further(y[:, :, ::2, ::2]), lambda: nn.Conv2d(16, 16, 3, 1, 1)), stride=2
+    )
     assert cost.receptive_field == 7
 
 

@@ -19,6 +19,7 @@ class Distribution:
 
 def entry(monkeypatch, value, name="strange"):
     """Announce a stranger's module beside the built-in ones, as an installed distribution does."""
+
     class Entry(registry.EntryPoint):
         dist = Distribution()
 

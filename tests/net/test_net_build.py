@@ -228,6 +228,11 @@ def test_block_that_cannot_be_trusted_is_named(blocks, make, kind: type[Block], 
         build(make({"block": kind.name, "width": 4}), blocks.with_block(kind))
 
 
+def test_built_in_block_is_held_to_its_params_too(blocks, make) -> None:
+    with pytest.raises(BlockError, match="declares 1 params and has 4"):
+        build(make({"block": "liar", "width": 4}), blocks.with_block(Liar, plugin="nas"))
+
+
 def test_block_that_lies_about_its_shape_is_named(blocks, make) -> None:
     network = build(make({"block": "wide", "width": 4}), blocks.with_block(Wide))
     with pytest.raises(BlockError, match=r"'wide' made of \[1, 8, 8\] \[4, 10, 10\], not \[4, 8, 8\]"):

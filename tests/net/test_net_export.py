@@ -198,7 +198,7 @@ class Base(nn.Module):
 
 
 class Unit(Base):
-    def extra(self) -> Block:
+    def extra(self, block: Block) -> Block:
         return self
 """
 

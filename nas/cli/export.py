@@ -1,0 +1,34 @@
+"""`nas export`: hand a network over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nas.blocks.registry import load_blocks
+from nas.cli.architectures import find_architecture
+from nas.cli.options import Settings, common, format_option
+from nas.cli.output import note, print_record
+from nas.work.handover import export_network
+
+
+@click.command
+@click.argument("arch")
+@click.option("-o", "--output", metavar="DIR", type=click.Path(path_type=Path), required=True, help="The folder.")
+@format_option
+@common
+@click.pass_obj
+def export(settings: Settings, arch: str, output: Path, form: str) -> None:
+    """Write a network as model.py (torch only), weights.safetensors if kept, architecture.json and metrics.json.
+
+    ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file. The folder may hold an earlier export.
+    """
+    blocks = load_blocks(settings.plugins)
+    found = find_architecture(arch, settings.storage, blocks)
+    exported = export_network(found.architecture, found.trial, output, storage=found.storage, blocks=blocks)
+    files = [str(file) for file in exported.files]
+    print_record(form, {"files": files, "problem": exported.problem}, "\n".join(files))
+    if exported.problem:
+        note(exported.problem)
+    note("checked: read back, the network gives the same scores")

@@ -1,0 +1,74 @@
+"""`nas run`: run a study, or go on with it."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from nas.arch.record import StudyRecord, StudyStatus
+from nas.cli.best import print_ranking
+from nas.cli.options import Duration, Settings, common, format_option, set_option
+from nas.cli.output import note
+from nas.show.progress import display
+from nas.show.table import seconds
+from nas.store.engine import open_storage
+from nas.store.ranking import best
+from nas.store.status import status
+from nas.work.jobs import run_study
+
+TOP = 10
+"""How many networks are printed at the end."""
+
+
+@click.command
+@click.argument("study", metavar="STUDY.toml", type=click.Path(path_type=Path))
+@click.option("--trials", metavar="N", type=click.IntRange(1), help="So many trials in all, as --set search.trials=N.")
+@click.option("--timeout", metavar="TIME", type=Duration(), help="Stop after so long: 90s, 10m, 1.5h.")
+@click.option("--workers", metavar="N", type=click.IntRange(0), help="Processes; default one a core; 0: in this one.")
+@click.option("--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True, help="Where.")
+@set_option("search.trials=5")
+@format_option
+@common
+@click.pass_obj
+def run(
+    settings: Settings,
+    study: Path,
+    trials: int | None,
+    timeout: float | None,
+    workers: int | None,
+    device: str,
+    overrides: Sequence[str],
+    form: str,
+) -> None:
+    """Run the study of a file to its total of trials and print the ranking; interrupted and run again, it goes on."""
+    asked = [*overrides, *([] if trials is None else [f"search.trials={trials}"])]
+    begun = time.monotonic()
+    with display(sys.stderr) as watch:
+        record = run_study(
+            study,
+            storage=settings.storage,
+            plugins=settings.plugins,
+            overrides=asked,
+            timeout=timeout,
+            workers=workers,
+            device=device,
+            watch=watch,
+        )
+    storage = open_storage(settings.storage)
+    reached = status(storage, record.name)
+    print_ranking(form, best(storage, study=record.name, top=TOP))
+    note(summary(record, reached, time.monotonic() - begun))
+
+
+def summary(record: StudyRecord, reached: StudyStatus, wall_seconds: float) -> str:
+    """The line at the end of a run; `wall_seconds` of this run, the counts of the whole study."""
+    trials = reached.trials
+    done = trials["complete"] + trials["pruned"]
+    numbers = [f"{trials['complete']:,} complete", f"{trials['pruned']:,} pruned", f"{trials['failed']:,} failed"]
+    line = f"{record.name}: {done:,} of {record.trials:,} trials ({', '.join(numbers)}, {reached.reused:,} reused)"
+    known = "; every network of the space is known" if record.exhausted and done < record.trials else ""
+    return f"{line} in {seconds(wall_seconds)}{known}"

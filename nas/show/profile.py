@@ -1,0 +1,41 @@
+"""The profile of a study's space, as a plain record and for eyes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nas.search.profile import Profile
+from nas.show.table import count, pairs, percent, seconds
+
+
+def profile_record(profile: Profile) -> dict[str, Any]:
+    """The fields of `nas profile -f json`."""
+    return {
+        "feasible": profile.feasible,
+        "space_size": profile.space_size,
+        "share_feasible": profile.share_feasible,
+        "params": dict(profile.params),
+        "blocks": dict(profile.blocks),
+        "smallest_budget": profile.smallest_budget,
+        "seconds_expected": profile.seconds_expected,
+    }
+
+
+def smallest_text(profile: Profile) -> str:
+    """What the cheapest networks cost of what is limited."""
+    told = ", ".join(f"{name} {limit:,}" for name, limit in profile.smallest_budgets.items())
+    return f"the smallest budget that would do: {told}"
+
+
+def profile_text(profile: Profile) -> str:
+    """The profile, one fact a line."""
+    params = ", ".join(f"{name} {count(value)}" for name, value in profile.params.items())
+    lines = [
+        ("feasible", "yes" if profile.feasible else "no"),
+        ("networks", count(profile.space_size)),
+        ("of them fit", percent(profile.share_feasible)),
+        ("params", params),
+        ("smallest", ", ".join(f"{name} {limit:,}" for name, limit in profile.smallest_budgets.items())),
+        ("expected", seconds(profile.seconds_expected) or "not known"),
+    ]
+    return pairs([*lines, *((f"  {name}", f"{percent(share)} fit") for name, share in profile.blocks.items())])

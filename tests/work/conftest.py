@@ -1,0 +1,109 @@
+"""Small worlds: a study on digits that takes seconds, storages in tmp_path, and `nas run` as a real process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from nas.store.engine import open_storage
+from nas.store.status import status
+
+NAS = Path(sys.executable).with_name("nas")
+
+STUDY = """
+name = "{name}"
+dataset = "digits"
+seed = {seed}
+[budget]
+params = "{params}"
+[space]
+blocks = {blocks}
+kernels = [3]
+widths = {{low = 8, high = 24, step = 8}}
+stages = [2]
+depths = [1]
+stem = {{kernels = [3], widths = [8]}}
+[search]
+trials = {trials}
+sampler = "random"
+pruner = "{pruner}"
+[train]
+epochs = {epochs}
+"""
+
+DEFAULTS = {
+    "name": "small",
+    "seed": 0,
+    "params": "6k",
+    "blocks": ["conv", "separable", "grouped"],
+    "trials": 4,
+    "pruner": "none",
+    "epochs": 2,
+}
+
+
+@pytest.fixture
+def url(tmp_path):
+    """A storage that does not exist yet."""
+    return f"sqlite:///{tmp_path}/nas.db"
+
+
+@pytest.fixture
+def study_file(tmp_path):
+    """Writes a study file; keywords change it."""
+
+    def write(**changes):
+        values = {**DEFAULTS, **changes}
+        path = tmp_path / f"{values['name']}.toml"
+        path.write_text(STUDY.format(**{**values, "blocks": json.dumps(values["blocks"])}))
+        return path
+
+    return write
+
+
+@pytest.fixture
+def start(url):
+    """Starts `nas run` as a process of its own; whatever is left of it is killed at the end."""
+    started = []
+
+    def begin(path, *words):
+        command = [NAS, "run", str(path), "--storage", url, *map(str, words)]
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"}
+        )
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def wait_for(condition, seconds=60.0):
+    """The first true value of a condition, looked at again and again."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"did not come about in {seconds:g} s")
+
+
+def look(url, name="small"):
+    """The study's status, or None while the storage is not there."""
+    try:
+        storage = open_storage(url)
+    except Exception:
+        return None
+    try:
+        return status(storage, name)
+    except Exception:
+        return None
+    finally:
+        storage.close()

@@ -1,0 +1,176 @@
+"""Real worker processes, killed for real: nothing lost, nothing trained twice, nothing left running."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+from conftest import NAS, look, wait_for
+
+from nas.arch.record import COMPLETE, RUNNING
+from nas.store.engine import open_storage
+from nas.store.status import status
+from nas.store.trials import history, trial_epochs, trials
+
+WORKERS_BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "workers.py"
+
+
+def workers_of(process):
+    """The worker processes under a runner."""
+    return [child for child in psutil.Process(process.pid).children() if "nas.work.process" in child.cmdline()]
+
+
+def gone(processes):
+    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
+
+
+def epochs_done(url, name="small"):
+    storage = open_storage(url)
+    try:
+        return sum(one.epochs_done for one in trials(storage))
+    finally:
+        storage.close()
+
+
+def check_exact(url, total, name="small"):
+    """The study is whole: every trial once, with each of its epochs once and in order."""
+    storage = open_storage(url)
+    found = status(storage, name)
+    rows = history(storage, 1)
+    assert found.trials["complete"] + found.trials["pruned"] == total
+    assert (found.trials["running"], found.trials["waiting"], found.state) == (0, 0, "complete")
+    assert (found.trained_over_budget, found.trained_twice) == (0, 0)
+    assert [row.number for row in rows] == list(range(len(rows)))
+    assert len({row.fingerprint for row in rows}) == len(rows)
+    for row in rows:
+        assert [epoch.epoch for epoch in trial_epochs(storage, row.id)] == list(range(1, row.epochs_done + 1))
+    storage.close()
+
+
+def test_run_prints_plain_lines_and_a_ranking(url, study_file, start):
+    process = start(study_file(trials=3, epochs=1), "--workers", 2, "-f", "json")
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    ranking = json.loads(out)
+    assert [row["rank"] for row in ranking] == [1, 2, 3]
+    assert err.count("complete") >= 3
+    check_exact(url, 3)
+
+
+def test_killed_worker_is_replaced_and_its_trial_goes_on(url, study_file, start):
+    process = start(study_file(trials=3, epochs=60), "--workers", 1)
+    wait_for(lambda: look(url) and epochs_done(url) >= 3)
+    [victim] = workers_of(process)
+    victim.kill()
+    _, err = process.communicate(timeout=150)
+    assert process.returncode == 0, err
+    check_exact(url, 3)
+
+
+def test_killed_runner_leaves_nothing_running_and_the_study_goes_on(url, study_file, start):
+    path = study_file(trials=3, epochs=40)
+    process = start(path, "--workers", 2)
+    wait_for(lambda: look(url) and epochs_done(url) >= 5)
+    workers = workers_of(process)
+    assert len(workers) == 2
+    process.kill()
+    wait_for(lambda: gone(workers), 20)
+    before = epochs_done(url)
+    again = start(path, "--workers", 2)
+    _, err = again.communicate(timeout=150)
+    assert again.returncode == 0, err
+    check_exact(url, 3)
+    assert before >= 5
+
+
+def test_interrupt_ends_cleanly_with_state_kept(url, study_file, start):
+    path = study_file(trials=3, epochs=200)
+    process = start(path, "--workers", 2)
+    wait_for(lambda: look(url) and epochs_done(url) >= 3)
+    workers = workers_of(process)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "goes on" in err
+    wait_for(lambda: gone(workers), 5)
+    found = look(url)
+    assert (found.trials["running"], found.state) == (0, "waiting")
+    assert found.trials["waiting"] >= 1
+
+
+def test_timeout_stops_with_state_kept(url, study_file, start):
+    path = study_file(trials=50, epochs=200)
+    process = start(path, "--workers", 1, "--timeout", "8s")
+    _, err = process.communicate(timeout=90)
+    assert process.returncode == 0, err
+    found = look(url)
+    assert found.trials["running"] == 0
+    assert found.trials["complete"] < 50
+
+
+def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(tmp_path, url, study_file, start):
+    path = study_file(trials=1, epochs=30)
+    process = start(path, "--workers", 1)
+    wait_for(lambda: look(url) and epochs_done(url) >= 4)
+    [victim] = workers_of(process)
+    victim.kill()
+    process.communicate(timeout=150)
+    other = f"sqlite:///{tmp_path}/other.db"
+    subprocess.run([NAS, "run", path, "--storage", other, "--workers", "0"], check=True, capture_output=True)
+    given = []
+    for storage in (open_storage(url), open_storage(other)):
+        [trial] = trials(storage, states=(COMPLETE,))
+        given.append((trial.fingerprint, [(e.epoch, e.accuracy, e.loss) for e in trial_epochs(storage, trial.id)]))
+        storage.close()
+    assert given[0] == given[1]
+
+
+def test_worker_that_cannot_begin_ends_the_run_with_its_reason(url, study_file, tmp_path, start):
+    folder = tmp_path / "plugins"
+    folder.mkdir()
+    (folder / "odd.py").write_text(
+        "import os\nif os.getenv('OMP_NUM_THREADS') == '1' and os.getppid() != int(os.environ['RUNNER_PARENT']):\n"
+        "    os._exit(7)\n"
+    )
+    os.environ["RUNNER_PARENT"] = str(os.getpid())
+    process = start(study_file(), "--workers", 1, "--plugins-dir", folder)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "exit code 7" in err
+    storage = open_storage(url)
+    assert trials(storage, states=(RUNNING,)) == []
+    storage.close()
+
+
+def simulated(*words):
+    out = subprocess.run(
+        [sys.executable, WORKERS_BENCHMARK, "--json", *map(str, words)], check=True, capture_output=True, text=True
+    ).stdout
+    return json.loads(out)
+
+
+def test_workers_killed_at_random_leave_exact_totals():
+    found = simulated("--workers", 6, "--trials", 150, "--seconds", 0.02, "--kill-every", 0.4)
+    assert found["killed"] > 0
+    assert (found["lost"], found["twice"], found["left_running"]) == (0, 0, 0)
+    assert found["numbers_exact"]
+
+
+@pytest.mark.slow
+def test_32_workers_on_one_sqlite_file_lose_nothing():
+    found = simulated("--workers", 32, "--trials", 600)
+    assert (found["lost"], found["twice"], found["left_running"]) == (0, 0, 0)
+    assert found["counts"]["complete"] == 600
+    assert found["numbers_exact"]
+
+
+@pytest.mark.slow
+def test_32_workers_killed_at_random_lose_nothing():
+    found = simulated("--workers", 32, "--trials", 400, "--seconds", 0.05, "--kill-every", 0.5)
+    assert found["killed"] > 5
+    assert (found["lost"], found["twice"], found["left_running"]) == (0, 0, 0)
