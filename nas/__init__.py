@@ -13,7 +13,16 @@ if TYPE_CHECKING:
     from nas.blocks.hookspecs import hookimpl
     from nas.blocks.registry import Blocks, load_blocks
     from nas.blocks.trace import NetworkCost, cost, normalise
+    from nas.data.names import load_images
     from nas.errors import NasError
+    from nas.net.build import build
+    from nas.store.engine import open_storage
+    from nas.store.ranking import best, find
+    from nas.store.status import status, studies
+    from nas.store.trials import trials
+    from nas.study.file import read_study
+    from nas.work.handover import export_network
+    from nas.work.jobs import profile_study, run_study
 
 _HOMES = {
     "Architecture": "nas.arch.spec",
@@ -23,12 +32,24 @@ _HOMES = {
     "NasError": "nas.errors",
     "NetworkCost": "nas.blocks.trace",
     "architecture_from_json": "nas.arch.read",
+    "best": "nas.store.ranking",
+    "build": "nas.net.build",
     "cost": "nas.blocks.trace",
+    "export_network": "nas.work.handover",
+    "find": "nas.store.ranking",
     "hookimpl": "nas.blocks.hookspecs",
     "load_blocks": "nas.blocks.registry",
+    "load_images": "nas.data.names",
     "normalise": "nas.blocks.trace",
     "odd": "nas.blocks.base",
+    "open_storage": "nas.store.engine",
+    "profile_study": "nas.work.jobs",
     "read_architecture": "nas.arch.read",
+    "read_study": "nas.study.file",
+    "run_study": "nas.work.jobs",
+    "status": "nas.store.status",
+    "studies": "nas.store.status",
+    "trials": "nas.store.trials",
 }
 """The table of the face: where each public name lives. It is the only laziness in the program."""
 
@@ -40,12 +61,24 @@ __all__ = [
     "NasError",
     "NetworkCost",
     "architecture_from_json",
+    "best",
+    "build",
     "cost",
+    "export_network",
+    "find",
     "hookimpl",
     "load_blocks",
+    "load_images",
     "normalise",
     "odd",
+    "open_storage",
+    "profile_study",
     "read_architecture",
+    "read_study",
+    "run_study",
+    "status",
+    "studies",
+    "trials",
 ]
 
 

@@ -147,28 +147,25 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         bound = _bound(func, args, kwargs)
         before = {key: self.shadow(value) for key, value in bound.items()}
         result = func(*args, **kwargs)
-        for output in _tensors(result):
-            tracks = self.flow(name, bound, before, tuple(output.shape))
+        outputs = list(_tensors(result))
+        if outputs:
+            self.count(name, bound, tuple(outputs[0].shape))
+        for output in outputs:
+            tracks = _flow(name, before, tuple(output.shape))
             made_from = frozenset() if tracks else frozenset().union(*map(self.made_from, _tensors(bound)))
             self.record(output, tracks, made_from)
         return result
 
-    def flow(self, name: str, bound: dict[str, Any], seen: dict[str, Any], out: tuple[int, ...]) -> Tracks:
-        """Count the operator and tell where its output's pixels are."""
+    def count(self, name: str, bound: dict[str, Any], out: tuple[int, ...]) -> None:
+        """Add what one operator costs; most cost nothing."""
         if name in CONVOLUTIONS:
             self.convolution(bound, out)
-            return reach.convolution(seen, out)
-        if name in PRODUCTS:
+        elif name in PRODUCTS:
             left, right = PRODUCTS[name]
             self.product(bound[left], bound[right], out)
-            product = reach.product(seen[left], seen[right], out)
-            added = [value for key, value in seen.items() if key == "self" and key not in PRODUCTS[name]]
-            return join([product, reach.elementwise({"self": added}, out)])
-        if name in ATTENTIONS:
-            query, key, value = bound["query"], bound["key"], bound["value"]
-            self.macs += query.numel() * key.shape[-2] + query.shape[:-1].numel() * key.shape[-2] * value.shape[-1]
-            return reach.attention(seen, out)
-        return FREE.get(name, reach.elementwise)(seen, out)
+        elif name in ATTENTIONS:
+            query, key, value = (bound[one].shape for one in ("query", "key", "value"))
+            self.macs += math.prod(query[:-1]) * key[-2] * (query[-1] + value[-1])
 
     def convolution(self, bound: dict[str, Any], out: tuple[int, ...]) -> None:
         """A kernel element meets each output pixel once; in a transposed convolution each input pixel."""
@@ -221,6 +218,19 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, torch.Tensor):
             return self.seen(value)
         return [self.shadow(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def _flow(name: str, seen: dict[str, Any], out: tuple[int, ...]) -> Tracks:
+    """Where the input's pixels are in an operator's output."""
+    if name in CONVOLUTIONS:
+        return reach.convolution(seen, out)
+    if name in ATTENTIONS:
+        return reach.attention(seen, out)
+    if name in PRODUCTS:
+        left, right = PRODUCTS[name]
+        added = [] if "self" in (left, right) else [seen["self"]]
+        return join([reach.product(seen[left], seen[right], out), reach.elementwise({"self": added}, out)])
+    return FREE.get(name, reach.elementwise)(seen, out)
 
 
 def _seen_through(written: _Record, other: _Record) -> Tracks:

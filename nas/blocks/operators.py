@@ -17,6 +17,7 @@ _FREE: tuple[tuple[Rule, str], ...] = (
     (reach.constant, "zeros_like ones_like full_like empty_like new_zeros new_ones new_full new_empty"),
     (reach.constant, "new_empty_strided empty_strided rand randn randint randperm rand_like randn_like randint_like"),
     (reach.constant, "zero fill normal uniform bernoulli bucketize searchsorted"),
+    (reach.constant, "_local_scalar_dense equal _assert_async _assert_tensor_metadata"),
     (reach.reshape, "view _unsafe_view _reshape_alias unsqueeze squeeze"),
     (reach.permute, "permute transpose t"),
     (reach.reduction, "sum mean prod amax amin max min argmax argmin any all var std var_mean std_mean aminmax"),

@@ -10,8 +10,10 @@ from nas.arch.record import TrialRecord
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
 from nas.blocks.trace import normalise
+from nas.cli.options import Settings
+from nas.cli.storage import reading
 from nas.errors import NotFound, StorageError
-from nas.store.engine import Storage, open_storage
+from nas.store.engine import Storage
 from nas.store.ranking import find
 
 
@@ -24,7 +26,7 @@ class Found:
     storage: Storage | None = None
 
 
-def find_architecture(name: str, storage: str, blocks: Blocks) -> Found:
+def find_architecture(name: str, settings: Settings, blocks: Blocks) -> Found:
     """The architecture in a JSON file, of `STUDY#TRIAL`, or of a fingerprint or its beginning.
 
     Raises ArchitectureError for a file that is none, NotFound with all that was tried.
@@ -32,13 +34,13 @@ def find_architecture(name: str, storage: str, blocks: Blocks) -> Found:
     if name.endswith(".json") or Path(name).is_file():
         return Found(normalise(read_architecture(Path(name)), blocks))
     try:
-        opened = open_storage(storage)
+        storage = reading(settings)
     except StorageError as error:
         raise NotFound(f"architecture {name!r}: there is no such JSON file, and {error}") from error
     try:
-        spec, trial = find(opened, name)
+        spec, trial = find(storage, name)
     except NotFound as error:
         if "#" in name:
             raise
         raise NotFound(f"{error}; nor is there a JSON file {name!r}") from None
-    return Found(normalise(architecture_from_json(spec, name), blocks), trial, opened)
+    return Found(normalise(architecture_from_json(spec, name), blocks), trial, storage)

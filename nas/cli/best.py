@@ -11,8 +11,8 @@ import click
 from nas.arch.record import LIMITS, Ranked
 from nas.cli.options import Count, Settings, common, format_option
 from nas.cli.output import print_rows
+from nas.cli.storage import reading
 from nas.show.columns import CONFIRMED, RANKING
-from nas.store.engine import open_storage
 from nas.store.ranking import best as ranking
 
 FIELDS = [field.name for field in fields(Ranked)]
@@ -34,7 +34,7 @@ FIELDS = [field.name for field in fields(Ranked)]
 @click.pass_obj
 def best(settings: Settings, /, form: str, **asked: Any) -> None:
     """The best networks of STUDY, or of all; over several data sets the rank starts anew in each."""
-    storage = open_storage(settings.storage)
+    storage = reading(settings)
     print_ranking(form, ranking(storage, **asked))
 
 

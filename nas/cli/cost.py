@@ -29,7 +29,7 @@ from nas.show.network import layers_text, totals_text
 def network(settings: Settings, arch: str, form: str) -> None:
     """What a network costs. ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file."""
     blocks = load_blocks(settings.plugins)
-    architecture = find_architecture(arch, settings.storage, blocks).architecture
+    architecture = find_architecture(arch, settings, blocks).architecture
     _print(form, network_record(network_cost(architecture, blocks)), part_settings(architecture))
 
 
@@ -68,18 +68,25 @@ def block_cost(
 
 
 def block_settings(block: Block, overrides: Sequence[str]) -> dict[str, Any]:
-    """Choices and options as `--set` gives them: numbers, true and false, else text; what is text stays text."""
-    texts = {name for name, value in block.options.items() if isinstance(value, str)}
+    """Choices and options as `--set` gives them, each of a type that the block declares values of.
+
+    Raises BlockError for what is not key=value, or of another type. Whether the block has such a key is not asked.
+    """
+    declared = {**block.choices, **{name: (default,) for name, default in block.options.items()}}
     given: dict[str, Any] = {}
     for override in overrides:
-        name, equals, value = (part.strip() for part in override.partition("="))
-        if not equals or not name or not value:
+        name, equals, text = (part.strip() for part in override.partition("="))
+        if not equals or not name or not text:
             raise BlockError(f"--set {override!r}: not of the form key=value; allowed: as kernel=5")
-        given[name] = value if name in texts else _value(value)
+        kinds = {type(value) for value in declared.get(name, (text,))}
+        given[name] = text if kinds == {str} else _value(text)
+        if name in declared and type(given[name]) not in kinds:
+            raise BlockError(f"--set {override!r}: {name} of block {block.name!r} takes {_words(kinds)}")
     return given
 
 
 def _value(text: str) -> Any:
+    """A whole number, a number, true or false, else the text."""
     if text in ("true", "false"):
         return text == "true"
     for number in (int, float):
@@ -88,6 +95,11 @@ def _value(text: str) -> Any:
         except ValueError:
             continue
     return text
+
+
+def _words(kinds: set[type]) -> str:
+    words = {int: "whole numbers", float: "numbers such as 0.5", bool: "true or false", str: "a text"}
+    return " or ".join(words[kind] for kind in words if kind in kinds)
 
 
 def _print(form: str, record: Mapping[str, Any], settings: Mapping[str, str]) -> None:

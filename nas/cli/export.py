@@ -25,7 +25,7 @@ def export(settings: Settings, arch: str, output: Path, form: str) -> None:
     ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file. The folder may hold an earlier export.
     """
     blocks = load_blocks(settings.plugins)
-    found = find_architecture(arch, settings.storage, blocks)
+    found = find_architecture(arch, settings, blocks)
     exported = export_network(found.architecture, found.trial, output, storage=found.storage, blocks=blocks)
     files = [str(file) for file in exported.files]
     print_record(form, {"files": files, "problem": exported.problem}, "\n".join(files))

@@ -24,7 +24,7 @@ from nas.show.network import PAIR_FIELDS, diff_text, missing, network_text, pair
 def show(settings: Settings, arch: str, form: str) -> None:
     """One architecture, layer by layer. ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file."""
     blocks = load_blocks(settings.plugins)
-    found = find_architecture(arch, settings.storage, blocks)
+    found = find_architecture(arch, settings, blocks)
     if form == "json":
         click.echo(as_json(found.architecture.to_json()))
         return
@@ -47,7 +47,7 @@ def show(settings: Settings, arch: str, form: str) -> None:
 def diff(settings: Settings, a: str, b: str, form: str) -> None:
     """Two architectures side by side, with totals and ratios (second / first)."""
     blocks = load_blocks(settings.plugins)
-    found = [find_architecture(name, settings.storage, blocks).architecture for name in (a, b)]
+    found = [find_architecture(name, settings, blocks).architecture for name in (a, b)]
     records = [{"architecture": one.fingerprint, **network_record(cost(one, blocks))} for one in found]
     compared = compare(*records)
     if form == "json":

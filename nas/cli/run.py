@@ -13,9 +13,9 @@ from nas.arch.record import StudyRecord, StudyStatus
 from nas.cli.best import print_ranking
 from nas.cli.options import Duration, Settings, common, format_option, set_option
 from nas.cli.output import note
+from nas.cli.storage import reading
 from nas.show.progress import display
 from nas.show.table import seconds
-from nas.store.engine import open_storage
 from nas.store.ranking import best
 from nas.store.status import status
 from nas.work.jobs import run_study
@@ -58,7 +58,7 @@ def run(
             device=device,
             watch=watch,
         )
-    storage = open_storage(settings.storage)
+    storage = reading(settings)
     reached = status(storage, record.name)
     print_ranking(form, best(storage, study=record.name, top=TOP))
     note(summary(record, reached, time.monotonic() - begun))

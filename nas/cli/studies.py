@@ -10,9 +10,9 @@ import click
 from nas.arch.record import StudyStatus
 from nas.cli.options import Settings, common, format_option
 from nas.cli.output import note, print_record, print_rows
+from nas.cli.storage import reading
 from nas.show.columns import STUDIES, TRIALS
 from nas.show.studies import TRIAL_FIELDS, status_text, trial_record
-from nas.store.engine import open_storage
 from nas.store.status import StudyLine
 from nas.store.status import status as study_status
 from nas.store.status import studies as all_studies
@@ -26,7 +26,7 @@ from nas.store.trials import trials as trials_of
 @click.pass_obj
 def studies(settings: Settings, form: str) -> None:
     """The studies in the storage, oldest first."""
-    lines = all_studies(open_storage(settings.storage))
+    lines = all_studies(reading(settings))
     print_rows(form, [asdict(line) for line in lines], STUDIES, [field.name for field in fields(StudyLine)])
 
 
@@ -37,7 +37,7 @@ def studies(settings: Settings, form: str) -> None:
 @click.pass_obj
 def status(settings: Settings, study: str, form: str) -> None:
     """Where STUDY stands, all of it counted by query."""
-    found: StudyStatus = study_status(open_storage(settings.storage), study)
+    found: StudyStatus = study_status(reading(settings), study)
     print_record(form, asdict(found), status_text(found))
 
 
@@ -48,7 +48,7 @@ def status(settings: Settings, study: str, form: str) -> None:
 @click.pass_obj
 def trials(settings: Settings, study: str, form: str) -> None:
     """The trials of STUDY in the order in which they were begun."""
-    storage = open_storage(settings.storage)
+    storage = reading(settings)
     found = trials_of(storage, find_study(storage, study).id)
     print_rows(form, [trial_record(trial) for trial in found], TRIALS, TRIAL_FIELDS)
 
@@ -61,7 +61,7 @@ def trials(settings: Settings, study: str, form: str) -> None:
 @click.pass_obj
 def rm(settings: Settings, study: str, yes: bool, force: bool) -> None:
     """Remove STUDY and all its trials; what other studies took over from it they keep."""
-    storage = open_storage(settings.storage)
+    storage = reading(settings)
     count = len(trials_of(storage, find_study(storage, study).id))
     if not yes and not sys.stdin.isatty():
         raise click.UsageError(f"there is no terminal to ask on: add --yes to remove study {study!r}")

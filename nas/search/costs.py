@@ -1,42 +1,35 @@
-"""What the networks of a space cost, stage by stage, so that widths can be tried in microseconds."""
+"""What the networks of a space cost under a budget, remembered, so that widths can be tried in microseconds."""
 
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 from nas.arch.cost import Field, Shape, dense
 from nas.arch.record import LIMITS
 from nas.blocks.registry import Blocks
-from nas.blocks.trace import block_cost, is_valid
+from nas.blocks.trace import block_cost
 from nas.errors import BlockError
+from nas.search.stages import Numbers, StageCosts
+from nas.search.widths import WidthGrid
 from nas.study.budget import Budget
-from nas.study.space import Pick, Skeleton, Space, Stage
+from nas.study.space import Draw, Pick, Skeleton, Space, Stage
 
-
-class Numbers(NamedTuple):
-    """Additive costs of a part of a network, for one sample, in the order of `LIMITS`."""
-
-    params: int = 0
-    weights: int = 0
-    macs: int = 0
-    activations: int = 0
-
-    def plus(self, other: Numbers) -> Numbers:
-        """Both together."""
-        return Numbers(*(a + b for a, b in zip(self, other, strict=True)))
+MOST_REMEMBERED = 2_000
+"""So many stages, and skeletons, are remembered; a study over a vast space would else fill the memory."""
 
 
 class Costs:
-    """The costs of a space's skeletons and widths under a budget, each stage remembered once known."""
+    """The costs of a space's skeletons and widths under a budget."""
 
     def __init__(self, space: Space, blocks: Blocks, budget: Budget) -> None:
         self.space, self.blocks, self.budget = space, blocks, budget
         limits = {name: getattr(budget, name) for name in LIMITS}
         self.limits = [(index, limits[name]) for index, name in enumerate(LIMITS) if limits[name] is not None]
-        self._stages: dict[tuple[Stage, int, int, tuple[int, int], int], Numbers | None] = {}
-        self._allowed: dict[Skeleton, list[tuple[int, ...]] | None] = {}
-        self._pairs: dict[tuple[Stage, int, int, int], bool] = {}
+        self.smallest: dict[str | None, Draw | None] = {}
+        """The smallest networks that `nas.search.extremes` has found so far, by metric."""
+        self._tables: dict[tuple[Stage, tuple[int, int], int], StageCosts] = {}
+        self._grids: dict[Skeleton, WidthGrid] = {}
+        self._heads: dict[int, Numbers] = {}
 
     @cached_property
     def sizes(self) -> dict[int, list[tuple[int, int]]]:
@@ -47,15 +40,34 @@ class Costs:
         """The stem and the stages with the (H, W) that enters them and the stride of their first block."""
         sizes = self.sizes[len(skeleton.stages)]
         stem = ((self.space.stem_pick(skeleton.stem_kernel),), sizes[0], 1)
-        strides = (1 if number == 0 else 2 for number in range(len(sizes)))
+        strides = (stride_of(number) for number in range(len(sizes)))
         return [stem, *zip(skeleton.stages, sizes, strides, strict=True)]
+
+    def table(self, stage: Stage, size: tuple[int, int], stride: int) -> StageCosts:
+        """What a stage costs by the channels in and out."""
+        key = (stage, size, stride)
+        if key not in self._tables:
+            if len(self._tables) >= MOST_REMEMBERED:
+                self._tables.clear()
+            self._tables[key] = StageCosts(stage, self.blocks, size, stride)
+        return self._tables[key]
+
+    def grid(self, skeleton: Skeleton) -> WidthGrid:
+        """The widths that a skeleton may take."""
+        if skeleton not in self._grids:
+            if len(self._grids) >= MOST_REMEMBERED:
+                self._grids.clear()
+            values = self.space.width_values(len(skeleton.stages))
+            tables = [self.table(*one) for one in self.stages(skeleton)]
+            self._grids[skeleton] = WidthGrid(tables, values, self.space.input[0], self.head, self.limits)
+        return self._grids[skeleton]
 
     def numbers(self, skeleton: Skeleton, widths: tuple[int, ...]) -> Numbers | None:
         """What the network costs, or None where a block vetoes a width."""
         total = self.head(widths[-1])
         before = self.space.input[0]
-        for (stage, size, stride), width in zip(self.stages(skeleton), widths, strict=True):
-            part = self.stage(stage, before, width, size, stride)
+        for stage, width in zip(self.stages(skeleton), widths, strict=True):
+            part = self.table(*stage).numbers(before, width)
             if part is None:
                 return None
             total = total.plus(part)
@@ -64,28 +76,10 @@ class Costs:
 
     def head(self, width: int) -> Numbers:
         """The dense layer behind global pooling."""
-        cost = dense((width, 1, 1), self.space.classes)
-        return Numbers(cost.params, cost.weights, cost.macs, cost.activations)
-
-    def stage(self, stage: Stage, in_channels: int, width: int, size: tuple[int, int], stride: int) -> Numbers | None:
-        """What one stage costs, or None where a block vetoes or breaks."""
-        key = (stage, in_channels, width, size, stride)
-        if key not in self._stages:
-            self._stages[key] = self._stage_numbers(*key)
-        return self._stages[key]
-
-    def _stage_numbers(
-        self, stage: Stage, in_channels: int, width: int, size: tuple[int, int], stride: int
-    ) -> Numbers | None:
-        total, shape = Numbers(), (in_channels, *size)
-        for pick in stage:
-            try:
-                cost = block_cost(self.blocks[pick.block], shape, width, stride, pick.settings)
-            except BlockError:
-                return None
-            total = total.plus(Numbers(cost.params, cost.weights, cost.macs, cost.activations))
-            shape, stride = _after(shape, width, stride), 1
-        return total
+        if width not in self._heads:
+            cost = dense((width, 1, 1), self.space.classes)
+            self._heads[width] = Numbers(cost.params, cost.weights, cost.macs, cost.activations)
+        return self._heads[width]
 
     def use(self, numbers: Numbers) -> float:
         """The largest share of a limit that these costs take; 0 without limits."""
@@ -95,60 +89,25 @@ class Costs:
         """The receptive field in pixels of the image, None where unknown or vetoed."""
         field, before = Field(), self.space.input[0]
         for (stage, size, stride), width in zip(self.stages(skeleton), widths, strict=True):
-            shape = (before, *size)
+            shape: Shape = (before, *size)
             for pick in stage:
-                try:
-                    own = block_cost(self.blocks[pick.block], shape, width, stride, pick.settings).receptive_field
-                except BlockError:
-                    return None
+                own = self.own_field(pick, shape, width, stride)
                 if own is None:
                     return None
                 field = field.after(own)
                 field = field._replace(jump_height=field.jump_height * stride, jump_width=field.jump_width * stride)
-                shape, stride = _after(shape, width, stride), 1
+                shape, stride = (width, -(-shape[1] // stride), -(-shape[2] // stride)), 1
             before = width
         return field.largest
 
-    def allowed(self, skeleton: Skeleton) -> list[tuple[int, ...]] | None:
-        """The widths that each place may take so that some choice behind it is left; None where there is none.
-
-        From the last stage forward, so that picking from the first on never ends in a dead end.
-        """
-        if skeleton not in self._allowed:
-            if len(self._allowed) > 100_000:
-                self._allowed.clear()
-            self._allowed[skeleton] = self._consistent(skeleton)
-        return self._allowed[skeleton]
-
-    def _consistent(self, skeleton: Skeleton) -> list[tuple[int, ...]] | None:
-        values = self.space.width_values(len(skeleton.stages))
-        stages = self.stages(skeleton)
-        kept = [values[-1]]
-        for place in range(len(stages) - 1, -1, -1):
-            stage, _, stride = stages[place]
-            before = values[place - 1] if place else (self.space.input[0],)
-            live = tuple(w for w in before if any(self.pair(stage, w, after, stride) for after in kept[0]))
-            if not live:
-                return None
-            kept.insert(0, live)
-        return kept[1:]
-
-    def pair(self, stage: Stage, in_channels: int, width: int, stride: int) -> bool:
-        """Whether every block of a stage allows these channels in and out."""
-        key = (stage, in_channels, width, stride)
-        if key not in self._pairs:
-            self._pairs[key] = all(
-                self._valid(pick, in_channels if n == 0 else width, width, stride if n == 0 else 1)
-                for n, pick in enumerate(stage)
-            )
-        return self._pairs[key]
-
-    def _valid(self, pick: Pick, in_channels: int, width: int, stride: int) -> bool:
+    def own_field(self, pick: Pick, shape: Shape, width: int, stride: int) -> int | None:
+        """A block's own receptive field in pixels of its input, None where unknown or vetoed."""
         try:
-            return is_valid(self.blocks[pick.block], in_channels, width, stride, pick.settings)
+            return block_cost(self.blocks[pick.block], shape, width, stride, pick.settings).receptive_field
         except BlockError:
-            return False
+            return None
 
 
-def _after(shape: Shape, width: int, stride: int) -> Shape:
-    return (width, -(-shape[1] // stride), -(-shape[2] // stride))
+def stride_of(stage: int) -> int:
+    """The stride of a stage's first block: every stage after the first halves the map."""
+    return 2 if stage > 0 else 1

@@ -18,7 +18,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord, Value
-from nas.search.propose import distributions
+from nas.search.params import replayed
 from nas.search.sampler import quiet
 from nas.store.engine import Storage, configure_sqlite
 from nas.store.trials import mark_mirrored, unmirrored
@@ -43,15 +43,17 @@ class Mirror:
         self.study = optuna.create_study(
             storage=self.optuna, study_name=study.name, direction="maximize", load_if_exists=True
         )
-        self.written = {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
 
     def update(self) -> int:
         """Write what ended since the last time; how many trials that was."""
         ended = unmirrored(self.storage, self.record.id)
+        if not ended:
+            return 0
+        # Looked at again each time: another process may run the study too, or have died before it could mark a trial.
+        written = {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
         for trial, epochs in ended:
-            if trial.number not in self.written:
-                self.study.add_trial(self._trial(trial, epochs))
-                self.written.add(trial.number)
+            if trial.number not in written:
+                self._add(trial, epochs)
         mark_mirrored(self.storage, [trial.id for trial, _ in ended])
         return len(ended)
 
@@ -60,8 +62,20 @@ class Mirror:
         self.optuna.remove_session()
         self.optuna.engine.dispose()
 
-    def _trial(self, trial: TrialRecord, epochs: tuple[EpochRecord, ...]) -> FrozenTrial:
-        params, distributions = self._params(trial.params)
+    def _add(self, trial: TrialRecord, epochs: tuple[EpochRecord, ...]) -> None:
+        """Write a trial; without its params where a plugin has changed what its choices are, which Optuna refuses."""
+        try:
+            self.study.add_trial(self._trial(trial, epochs, *self._params(trial.params)))
+        except ValueError:
+            self.study.add_trial(self._trial(trial, epochs, {}, {}))
+
+    def _trial(
+        self,
+        trial: TrialRecord,
+        epochs: tuple[EpochRecord, ...],
+        params: dict[str, Any],
+        distributions: dict[str, BaseDistribution],
+    ) -> FrozenTrial:
         made = create_trial(
             state=_STATES[trial.state],
             value=trial.accuracy if trial.state == COMPLETE else None,
@@ -78,7 +92,7 @@ class Mirror:
     def _params(self, named: Mapping[str, Value]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         """Names and distributions; none for a network that the space can no longer draw."""
         try:
-            found = distributions(self.space, named)
+            _, found = replayed(self.space, named)
         except ValueError:
             return {}, {}
         # Optuna freezes a categorical's choices at first use; a range of places may grow with the list of blocks.

@@ -11,7 +11,7 @@ from nas.arch.record import LIMITS
 from nas.blocks.registry import Blocks
 from nas.errors import BudgetError
 from nas.search.costs import Costs
-from nas.search.extremes import largest, smallest
+from nas.search.extremes import largest, largest_field, smallest
 from nas.search.project import project
 from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
@@ -73,14 +73,15 @@ def _share(space: Space, blocks: Blocks, budget: Budget, fill: bool) -> float:
 
 def is_feasible(costs: Costs, *, fill: bool = True) -> bool:
     """Whether some network of the space meets every limit."""
-    picker = RandomPicker(random.Random(0))
-    tried = [smallest(costs), *(smallest(costs, name) for name in costs.budget.maxima)]
-    tried += [costs.space.draw(picker) for _ in range(100)]
-    return any(draw is not None and project(draw, costs, fill=fill) is not None for draw in tried)
+    least = smallest(costs)
+    return least is not None and project(least, costs, fill=fill) is not None
 
 
 def smallest_budgets(costs: Costs) -> dict[str, int]:
-    """For each metric limited from above, the params where none is, what the cheapest network of the space costs."""
+    """For each metric limited from above, the params where none is, what the cheapest network costs that sees enough.
+
+    0 where there is no such network.
+    """
     names = list(costs.budget.maxima) or ["params"]
     return {name: _number(costs, name, smallest(costs, name)) for name in names}
 
@@ -94,15 +95,32 @@ def check_feasible(costs: Costs, *, fill: bool = True) -> None:
     """Raise BudgetError, naming the smallest budget that would do, where no network of the space meets the budget."""
     if is_feasible(costs, fill=fill):
         return
-    limits, least = costs.budget.maxima, smallest_budgets(costs)
-    over = [name for name in limits if least[name] > limits[name]]
-    if over:
-        lines = [f"budget.{n}: no network has at most {limits[n]:,}; the smallest has {least[n]:,}" for n in over]
-        raise BudgetError("\n".join(lines))
+    least = smallest(costs)
+    if least is None:
+        raise BudgetError(_unseen(costs))
+    limits, alone = costs.budget.maxima, smallest_budgets(costs)
     sees = costs.budget.min_receptive_field
-    together = ", ".join(f"{name} {limit:,}" for name, limit in limits.items())
-    field = f"a receptive field of {sees}" if sees else ""
-    raise BudgetError(f"budget: no network was found with {' and '.join(filter(None, [together, field]))} together")
+    among = f" among those that see {sees} pixels" if sees else ""
+    over = [name for name in limits if alone[name] > limits[name]]
+    if over:
+        lines = [
+            f"budget.{n}: no network has at most {limits[n]:,}; the smallest{among} has {alone[n]:,}" for n in over
+        ]
+        raise BudgetError("\n".join(lines))
+    together = " and ".join(f"{name} {limit:,}" for name, limit in limits.items())
+    nearest = " and ".join(f"{name} {_number(costs, name, least):,}" for name in limits)
+    raise BudgetError(f"budget: no network keeps within {together} together; the nearest{among} has {nearest}")
+
+
+def _unseen(costs: Costs) -> str:
+    """Why there is no smallest network at all."""
+    most = largest_field(costs)
+    sees = costs.budget.min_receptive_field
+    if sees and most is not None:
+        return f"budget.receptive_field: no network sees {sees:,} pixels; the one that sees most sees {most:,}"
+    if sees and largest(costs, "params") is not None:
+        return "budget.receptive_field: of no network of the space is it known what it sees"
+    return "space: no network of it can be built: its blocks take none of these widths"
 
 
 def typical(costs: Costs, count: int, *, fill: bool = True) -> list[Draw]:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
-from optuna.trial import FixedTrial, Trial, TrialState, create_trial
+from optuna.trial import Trial, TrialState, create_trial
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, Candidate, TrialRecord, Value
 from nas.arch.spec import Architecture, BlockPart
 from nas.blocks.registry import Blocks
 from nas.blocks.trace import cost, normalise
 from nas.search.costs import Costs
+from nas.search.params import replayed
 from nas.search.project import Projected, project
-from nas.search.sampler import make_sampler, quiet
+from nas.search.sampler import make_sampler, quiet, sampler_for
 from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
 
-MOST_ASKS = 50
+MOST_ASKS = 20
 """So many known networks in a row, and the sampler is no longer asked for this proposal."""
 
 RANDOM_DRAWS = 200
@@ -33,7 +34,10 @@ _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: Tri
 
 
 class Proposer:
-    """Proposes networks that a study has not tried, from what its trials gave so far."""
+    """Proposes networks that a study has not tried, from what its trials gave so far.
+
+    `slot` numbers the workers of a study: it keeps them from all beginning with the same block type.
+    """
 
     def __init__(
         self,
@@ -48,72 +52,93 @@ class Proposer:
         slot: int = 0,
     ) -> None:
         quiet()
-        self.space, self.fill, self.trials, self.slot = space, fill, trials, slot
-        self.blocks = blocks
+        self.space, self.blocks, self.fill, self.slot = space, blocks, fill, slot
         self.costs = Costs(space, blocks, budget)
-        self.study = optuna.create_study(direction="maximize", sampler=make_sampler(sampler, space, trials, seed))
+        self.sampler = sampler_for(sampler, space, trials)
+        self.trials, self.seed = trials, seed
         self.random = random.Random(seed)
-        self.asked: dict[str, Trial | None] = {}
-        """Each network proposed or known, by fingerprint, with its in-memory trial while that is open."""
+        self.study = optuna.create_study(direction="maximize", sampler=make_sampler(self.sampler, trials, seed))
+        self.known: set[str] = set()
+        """Fingerprints of the study's networks and of those proposed to it."""
+        self.open: dict[str, Trial | int] = {}
+        """The in-memory trials under way by fingerprint: our own asks, and numbers of those that stand for others'."""
         self.ended: dict[str, TrialRecord] = {}
-        self.blocks_seen: set[str] = set()
+        self.in_order = space.draws()
         self.used_up = False
         self.elsewhere: list[Candidate] = []
-        """Networks that another study is training: asked for again once nothing else is left."""
-        self.fitting = [block for block in dict.fromkeys(space.blocks) if self._fits(block)]
+        """Networks that another study is training: proposed again once nothing else is left."""
+        types = dict.fromkeys(space.blocks)
+        fitting = [block for block in types if self._fits(block)] if len(types) > 1 else []
+        self.missing = fitting if trials >= 2 * len(fitting) else []
+        """Block types that fit the budget and are in no trial yet."""
 
     def learn(self, records: Sequence[TrialRecord]) -> None:
         """Take in what became of the study's trials; running ones count as taken."""
+        if records and not self.known:
+            self._set_out(len(records))
         for record in records:
-            self.blocks_seen.update(record.blocks)
-            known, over = record.fingerprint in self.asked, record.state in _STATES
-            if not known:
-                self.asked[record.fingerprint] = self._add_ended(record) if over else self._open(record.draw)
+            self._is_tried(_stage_blocks(self.space, record.params))
+            new, over = record.fingerprint not in self.known, record.state in _STATES
+            self.known.add(record.fingerprint)
+            if new and not over:
+                self._place(record.fingerprint, record.draw)
             if over and record.fingerprint not in self.ended:
                 self.ended[record.fingerprint] = record
-                self._tell(self.asked.get(record.fingerprint), record)
-                self.asked[record.fingerprint] = None
+                self._close(record)
 
     def ask(self) -> Candidate | None:
         """A network within the budget that the study does not know, or None where no new one is found.
 
         None is a proof that all are known where the space has at most `MOST_DRAWS` draws.
         """
-        missing = [block for block in self.fitting if block not in self.blocks_seen]
-        if missing and len(self.asked) < 2 * len(self.fitting) <= self.trials:
-            found = self._with_block(missing[self.slot % len(missing)])
-            if found is not None:
-                return found
-        for _ in range(0 if self.used_up else MOST_ASKS):
-            trial = self.study.ask()
-            draw = self.space.draw(trial)
-            found = self._new(draw, trial)
-            if found is not None:
-                return found
-        return self._unseen() or (self.elsewhere.pop(0) if self.elsewhere else None)
+        found = self._of_missing_type()
+        asks = 0 if self.used_up or self.sampler == "grid" else MOST_ASKS
+        while found is None and asks > 0:
+            asks -= 1
+            found = self._asked()
+        return found or self._unseen() or (self.elsewhere.pop(0) if self.elsewhere else None)
 
     def taken(self, candidate: Candidate) -> None:
         """Another study is training the network: do not propose it again before everything else is known."""
         self.elsewhere.append(candidate)
 
-    def _new(self, draw: Draw, trial: Trial) -> Candidate | None:
-        """The draw's network if it is new; else the in-memory trial is told what is known of it."""
+    def _set_out(self, trials: int) -> None:
+        """Draw other numbers than the workers before, who began this study with the same seed."""
+        seed = (self.seed + 7919 * trials) % 2**31
+        self.random.seed(seed)
+        self.study.sampler = make_sampler(self.sampler, self.trials, seed)
+
+    def _asked(self) -> Candidate | None:
+        """What the sampler draws if it is new; else the sampler is told what is known of it."""
+        trial = self.study.ask()
+        draw = self.space.draw(trial)
         found = project(draw, self.costs, fill=self.fill)
         if found is None:
             self.study.tell(trial, state=TrialState.FAIL)
             return None
         architecture = self.space.architecture(found.draw)
-        fingerprint = architecture.fingerprint
-        if fingerprint in self.asked:
-            self._tell(trial, self.ended.get(fingerprint))
+        if architecture.fingerprint in self.known:
+            self._tell(trial, self.ended.get(architecture.fingerprint))
             return None
-        self.asked[fingerprint] = trial
+        self.open[architecture.fingerprint] = trial
+        return self._candidate(architecture, draw, found)
+
+    def _if_new(self, draw: Draw, among: Collection[str] = ()) -> Candidate | None:
+        """The network of a draw of our own where it is new, and has a block of those types if any are named."""
+        found = project(draw, self.costs, fill=self.fill)
+        if found is None or (among and not _has(found.draw, among)):
+            return None
+        architecture = self.space.architecture(found.draw)
+        if architecture.fingerprint in self.known:
+            return None
+        self._place(architecture.fingerprint, self.space.names(draw))
         return self._candidate(architecture, draw, found)
 
     def _candidate(self, architecture: Architecture, draw: Draw, found: Projected) -> Candidate:
         stated = normalise(architecture, self.blocks)
         totals = cost(stated, self.blocks).totals
         assert self.costs.budget.fits(totals), "a projected network is within the budget"
+        self.known.add(stated.fingerprint)
         return Candidate(
             architecture=stated.to_json(),
             fingerprint=stated.fingerprint,
@@ -126,38 +151,39 @@ class Proposer:
             summary=summary(stated),
         )
 
-    def _with_block(self, block: str) -> Candidate | None:
-        """A random network whose stages all are of one block type: each type appears among the first trials."""
-        for _ in range(MOST_ASKS):
-            draw = self.space.only(block).draw(RandomPicker(self.random))
-            found = self._enqueued(draw)
-            if found is not None and block in found.blocks:
-                return found
+    def _of_missing_type(self) -> Candidate | None:
+        """A network with a block type that no trial has yet: each that fits appears among the first trials."""
+        while self.missing:
+            block = self.missing[self.slot % len(self.missing)]
+            for draw in self._draws_of(block):
+                found = self._if_new(draw, [block])
+                if found is not None:
+                    return found
+            self.missing.remove(block)
         return None
 
-    def _enqueued(self, draw: Draw) -> Candidate | None:
-        trial = self._open(self.space.names(draw))
-        return self._new(draw, trial) if trial is not None else None
+    def _draws_of(self, block: str) -> Iterator[Draw]:
+        """Random draws: of the type alone, then of all, since some types fit only behind others."""
+        picker = RandomPicker(self.random)
+        for space in (self.space.only(block), self.space):
+            yield from (space.draw(picker) for _ in range(MOST_ASKS))
 
-    def _open(self, params: Mapping[str, Value]) -> Trial | None:
-        """An in-memory trial with these params, counted as running; None where the space cannot draw them."""
-        if not self._drawable(params):
-            return None
-        self.study.enqueue_trial(dict(params))
-        trial = self.study.ask()
-        self.space.draw(trial)
-        return trial
+    def _fits(self, block: str) -> bool:
+        """Whether networks with this block type can meet the budget."""
+        only = Costs(self.space.only(block), self.blocks, self.costs.budget)
+        draw = only.space.draw(RandomPicker(random.Random(0)))
+        if project(draw, only, fill=self.fill) is not None:
+            return True
+        picker = RandomPicker(random.Random(0))
+        mixed = (project(self.space.draw(picker), self.costs, fill=self.fill) for _ in range(MOST_ASKS))
+        return any(found is not None and _has(found.draw, [block]) for found in mixed)
 
-    def _drawable(self, params: Mapping[str, Value]) -> bool:
-        try:
-            distributions(self.space, params)
-        except ValueError:
-            return False
-        return True
+    def _is_tried(self, blocks: Collection[str]) -> None:
+        self.missing = [block for block in self.missing if block not in blocks]
 
     def _unseen(self) -> Candidate | None:
-        """A new network by random draws, then by going through a small space whole."""
-        for draw in self._rest():
+        """A new network by random draws, or by going through the space in order."""
+        for draw in () if self.used_up else self._rest():
             found = self._if_new(draw)
             if found is not None:
                 return found
@@ -165,47 +191,59 @@ class Proposer:
         return None
 
     def _rest(self) -> Iterator[Draw]:
-        if self.used_up:
+        small, in_order = self.space.size() <= MOST_DRAWS, self.sampler == "grid"
+        picker = RandomPicker(self.random)
+        if small and not in_order:
+            yield from (self.space.draw(picker) for _ in range(RANDOM_DRAWS))
+        if small or in_order:
+            # What was passed once is known for good: the next call goes on from there.
+            yield from islice(self.in_order, MOST_DRAWS)
+        if not small:
+            yield from (self.space.draw(picker) for _ in range(MOST_DRAWS))
+
+    def _place(self, fingerprint: str, named: Mapping[str, Value]) -> None:
+        """An in-memory trial that stands for one under way, without asking the sampler, which takes its time."""
+        if self._add(named, TrialState.RUNNING):
+            self.open[fingerprint] = len(self.study.get_trials(deepcopy=False)) - 1
+
+    def _close(self, record: TrialRecord) -> None:
+        """End the in-memory trial of a network as its record ended."""
+        trial = self.open.pop(record.fingerprint, None)
+        if isinstance(trial, Trial):
+            self._tell(trial, record)
             return
-        small = self.space.size() <= MOST_DRAWS
-        for _ in range(RANDOM_DRAWS if small else MOST_DRAWS):
-            yield self.space.draw(RandomPicker(self.random))
-        if small:
-            yield from self.space.draws()
-
-    def _if_new(self, draw: Draw) -> Candidate | None:
-        found = project(draw, self.costs, fill=self.fill)
-        if found is None or self.space.architecture(found.draw).fingerprint in self.asked:
-            return None
-        return self._enqueued(draw)
-
-    def _fits(self, block: str) -> bool:
-        """Whether networks of this block type alone can meet the budget."""
-        only = Costs(self.space.only(block), self.blocks, self.costs.budget)
-        picker = RandomPicker(random.Random(0))
-        draws = [only.space.draw(picker) for _ in range(4)]
-        return any(project(draw, only, fill=self.fill) is not None for draw in draws)
-
-    def _add_ended(self, record: TrialRecord) -> None:
-        """A trial that ended before this proposer heard of it, written whole."""
-        if not self._drawable(record.draw):
-            return
-        found = distributions(self.space, record.draw)
+        if trial is not None:
+            self.study.tell(trial, state=TrialState.FAIL)
         curve = {} if record.accuracy is None else {record.epochs_done: record.accuracy}
+        done = record.state == COMPLETE
+        self._add(record.draw, _STATES[record.state], record.accuracy if done else None, {} if done else curve)
+
+    def _add(
+        self,
+        named: Mapping[str, Value],
+        state: TrialState,
+        value: float | None = None,
+        curve: Mapping[int, float] | None = None,
+    ) -> bool:
+        """Add an in-memory trial; False where the space cannot draw it, as with a block that is gone."""
+        try:
+            _, found = replayed(self.space, named)
+        except ValueError:
+            return False
+        params = {name: named[name] for name in found}
         self.study.add_trial(
             create_trial(
-                state=_STATES[record.state],
-                value=record.accuracy if record.state == COMPLETE else None,
-                params={name: record.draw[name] for name in found},
+                state=state,
+                value=value,
+                params=params,
                 distributions=found,
-                intermediate_values=curve if record.state == PRUNED else {},
+                intermediate_values=dict(curve or {}),
             )
         )
+        return True
 
-    def _tell(self, trial: Trial | None, record: TrialRecord | None) -> None:
-        """End an in-memory trial as its record ended; without one it only tells that nothing came of it."""
-        if trial is None:
-            return
+    def _tell(self, trial: Trial, record: TrialRecord | None) -> None:
+        """End an in-memory trial as the record of its network ended; without one nothing came of it."""
         if record is not None and record.state == COMPLETE:
             self.study.tell(trial, record.accuracy)
         elif record is not None and record.state == PRUNED and record.accuracy is not None:
@@ -215,11 +253,14 @@ class Proposer:
             self.study.tell(trial, state=TrialState.FAIL)
 
 
-def distributions(space: Space, params: Mapping[str, Value]) -> dict[str, BaseDistribution]:
-    """The distributions from which a draw by these names would be made; raises ValueError on one it cannot make."""
-    trial = FixedTrial(dict(params))
-    space.draw(trial)
-    return trial.distributions
+def _stage_blocks(space: Space, params: Mapping[str, Value]) -> set[str]:
+    """The block types of a trial's stages: the stem's says nothing of what is searched."""
+    places = [value for name, value in params.items() if name.endswith(".block")]
+    return {space.blocks[place] for place in places if isinstance(place, int) and 0 <= place < len(space.blocks)}
+
+
+def _has(draw: Draw, blocks: Collection[str]) -> bool:
+    return any(pick.block in blocks for stage in draw.skeleton.stages for pick in stage)
 
 
 def summary(architecture: Architecture) -> str:

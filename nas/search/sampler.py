@@ -1,10 +1,10 @@
-"""Samplers by name: Optuna's own, and regularised evolution and enumeration as Optuna samplers of ours."""
+"""Samplers by name: Optuna's own, and regularised evolution as an Optuna sampler of ours."""
 
 from __future__ import annotations
 
 import random
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import optuna
@@ -20,39 +20,34 @@ POPULATION, TOURNAMENT = 32, 8
 """Regularised evolution: the youngest so many may be parents; the best of so many drawn from them is one."""
 
 
-def make_sampler(name: str, space: Space, trials: int, seed: int) -> BaseSampler:
-    """The sampler of that name; `auto` enumerates a space no larger than the study, and is TPE elsewhere."""
-    if name == "auto":
-        name = "grid" if space.size() <= trials else "tpe"
+STARTUP = (5, 10)
+"""TPE and GP draw at random until a third of the trials are known, but at least and at most so many."""
+
+
+def sampler_for(name: str, space: Space, trials: int) -> str:
+    """What `auto` stands for: a space no larger than the study is gone through in order, elsewhere it is TPE."""
+    if name != "auto":
+        return name
+    return "grid" if space.size() <= trials else "tpe"
+
+
+def make_sampler(name: str, trials: int, seed: int) -> BaseSampler:
+    """The Optuna sampler of that name; `grid` has none, since the proposer goes through the space itself."""
+    startup = min(max(STARTUP[0], trials // 3), STARTUP[1])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
-        if name == "random":
-            return RandomSampler(seed=seed)
+        if name == "tpe":
+            return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=startup)
         if name == "gp":
-            return GPSampler(seed=seed, deterministic_objective=True)
+            return GPSampler(
+                seed=seed, n_startup_trials=startup, deterministic_objective=True, warn_independent_sampling=False
+            )
         if name == "evolution":
             return RegularisedEvolution(seed)
-        if name == "grid":
-            return Enumeration(space)
-        startup = max(5, min(10, trials // 3))
-        return TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=startup)
+        return RandomSampler(seed=seed)
 
 
-class _Independent(BaseSampler):
-    """A sampler that decides each parameter as it comes up, so that it works in any conditional space."""
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """None: nothing is decided beforehand."""
-        return {}
-
-    def sample_relative(
-        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
-        """Nothing is decided beforehand."""
-        return {}
-
-
-class RegularisedEvolution(_Independent):
+class RegularisedEvolution(BaseSampler):
     """A child of the best of a random few of the youngest, one choice changed; the oldest die.
 
     Source: Real et al., "Regularized Evolution for Image Classifier Architecture Search", 2019, algorithm 1.
@@ -62,6 +57,16 @@ class RegularisedEvolution(_Independent):
         self.random = random.Random(seed)
         self.parent: Mapping[str, Any] = {}
         self.changed: str | None = None
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """None: each choice is decided as it comes up, so that it works in any conditional space."""
+        return {}
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """Nothing is decided beforehand."""
+        return {}
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Choose the parent and the one choice to change."""
@@ -84,32 +89,6 @@ class RegularisedEvolution(_Independent):
         if param_name == self.changed and len(values) > 1:
             return self.random.choice([value for value in values if value != inherited])
         return inherited
-
-
-class Enumeration(_Independent):
-    """Every draw of the space once, the last choice turning fastest; random draws once all have been given."""
-
-    def __init__(self, space: Space) -> None:
-        self.space = space
-        self.draws: Iterator[Any] = space.draws()
-        self.named: Mapping[str, Any] = {}
-        self.random = random.Random(0)
-        self.number = -1
-
-    def _turn(self, trial: FrozenTrial) -> None:
-        """Turn to the next draw with the first question of a trial; one whose params are given asks none."""
-        if trial.number != self.number:
-            draw = next(self.draws, None)
-            self.named, self.number = self.space.names(draw) if draw else {}, trial.number
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """The value of this draw."""
-        self._turn(trial)
-        values = _values(param_distribution)
-        value = self.named.get(param_name)
-        return value if value in values else self.random.choice(values)
 
 
 def _values(distribution: BaseDistribution) -> list[Any]:

@@ -2,40 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import chain
 
 from nas.arch.spec import settings
-from nas.search.costs import Costs
+from nas.search.costs import Costs, stride_of
 from nas.study.space import Pick, Skeleton, Stage
 
 
 def mended(skeleton: Skeleton, costs: Costs) -> Skeleton | None:
-    """The skeleton with choices that no width allows replaced by the nearest declared ones; None where none helps."""
-    if costs.allowed(skeleton) is not None:
+    """The skeleton with every stage that no width allows replaced by the nearest one that some do.
+
+    Other choices of its blocks come first, then other block types. None where there is none.
+    """
+    if costs.grid(skeleton).possible:
         return skeleton
-    values = costs.space.width_values(len(skeleton.stages))
-    stages = []
-    for number, stage in enumerate(skeleton.stages):
-        stride = 1 if number == 0 else 2
-        picks = [_nearest_valid(pick, values[number], values[number + 1], stride, costs) for pick in stage]
-        stages.append(tuple(picks))
-    found = replace(skeleton, stages=tuple(stages))
-    return found if costs.allowed(found) is not None else None
+    kept: list[Stage] = []
+    places = zip(costs.stages(skeleton), costs.space.width_values(len(skeleton.stages)), strict=True)
+    reached: Sequence[int] = (costs.space.input[0],)
+    for number, ((stage, size, stride), widths) in enumerate(places):
+        # The stem has no other choices: a kernel that its block vetoes is told of when the file is read.
+        others = chain([stage], _nearest(stage, costs) if number else [])
+        for other in others:
+            table = costs.table(other, size, stride)
+            there = [width for width in widths if any(table.allows(before, width) for before in reached)]
+            if there:
+                break
+        else:
+            return None
+        kept.append(other)
+        reached = there
+    return replace(skeleton, stages=tuple(kept[1:]))
 
 
-def _nearest_valid(pick: Pick, before: tuple[int, ...], after: tuple[int, ...], stride: int, costs: Costs) -> Pick:
-    """The pick of the same block, fewest choices changed, that some widths allow at this place."""
+def _nearest(stage: Stage, costs: Costs) -> Iterator[Stage]:
+    """Stages like this one: one block changed after the other, then all alike, then of the block types behind it."""
+    for place in range(len(stage)):
+        for other in _alike(stage[place], costs):
+            yield (*stage[:place], other, *stage[place + 1 :])
+    names = list(dict.fromkeys(costs.space.blocks))
+    start = names.index(stage[0].block)
+    for name in [*names[start:], *names[:start]]:
+        for other in _alike(stage[0], costs) if name == stage[0].block else costs.space.picks(name):
+            yield (other,) * len(stage)
+
+
+def _alike(pick: Pick, costs: Costs) -> list[Pick]:
+    """The picks of the same block, fewest choices changed first."""
     own = dict(pick.settings)
-
-    def changed(other: Pick) -> int:
-        return sum(own[name] != value for name, value in other.settings)
-
-    for other in sorted(costs.space.picks(pick.block), key=changed):
-        stage: Stage = (other, other)
-        if any(costs.pair(stage, w, v, stride) for w in before for v in after):
-            return other
-    return pick
+    return sorted(
+        costs.space.picks(pick.block), key=lambda other: sum(own[name] != value for name, value in other.settings)
+    )
 
 
 def simpler(skeleton: Skeleton, costs: Costs) -> Iterator[Skeleton]:
@@ -84,13 +102,13 @@ def _cheaper_choices(skeleton: Skeleton, costs: Costs) -> Iterator[Skeleton]:
 
 
 def _cheapest(pick: Pick, number: int, count: int, costs: Costs) -> Pick:
-    size, stride = costs.sizes[count][number], 1 if number == 0 else 2
-    widths = costs.space.width_values(count)
+    size, stride = costs.sizes[count][number], stride_of(number)
+    before, after = (sorted(values) for values in costs.space.width_values(count)[number : number + 2])
     ways: list[tuple[float, int, Pick]] = []
     for order, other in enumerate(costs.space.picks(pick.block)):
-        pairs = ((w, v) for v in sorted(widths[number + 1]) for w in sorted(widths[number]))
-        first = next(((w, v) for w, v in pairs if costs.pair((other, other), w, v, stride)), None)
-        numbers = costs.stage((other, other), *first, size, stride) if first else None
+        table = costs.table((other, other), size, stride)
+        pairs = ((w, v) for v in after for w in before if table.allows(w, v))
+        numbers = next((table.numbers(w, v) for w, v in pairs), None)
         if numbers is not None:
             ways.append((costs.use(numbers) if costs.limits else numbers.params, order, other))
     return min(ways)[2] if ways else pick

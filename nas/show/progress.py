@@ -16,7 +16,7 @@ from nas.arch.record import COMPLETE, FAILED, PRUNED, TrialRecord
 from nas.show.table import seconds
 from nas.work.launch import Progress
 
-BAR_WIDTH = 40
+BAR_WIDTH = 24
 
 
 class Display(Protocol):
@@ -82,12 +82,11 @@ class Lines:
 
 
 class Bars:
-    """A bar of trials done, the best of this run, and what each worker trains; failures stay as lines above."""
+    """A bar of trials done, the best so far, and what each worker trains; failures stay as lines above."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
         self.live = Live(console=console, auto_refresh=False, transient=True)
-        self.best: TrialRecord | None = None
 
     def __enter__(self) -> Bars:
         self.live.start()
@@ -103,34 +102,29 @@ class Bars:
         for trial, line in zip(progress.ended, trial_lines(progress), strict=True):
             if trial.state == FAILED:
                 self.console.print(Text(line, style="red"))
-            if trial.state == COMPLETE and (self.best is None or _better(trial, self.best)):
-                self.best = trial
         self.live.update(self.drawn(progress), refresh=True)
 
     def drawn(self, progress: Progress) -> RenderableType:
         """The picture: a line for the study, one for the best, one a worker."""
         parts: list[RenderableType] = [_head(progress)]
         if self.best is not None:
-            parts.append(Text(f"best of this run  {trial_line(self.best, '')}", style="green", overflow="ellipsis"))
-        parts += [Text(_worker_line(trial), overflow="ellipsis") for trial in progress.running]
-        for part in parts[1:]:
-            assert isinstance(part, Text)
-            part.no_wrap = True
-        return Group(*parts)
-
-
-def _better(trial: TrialRecord, other: TrialRecord) -> bool:
-    return (-(trial.accuracy or 0.0), trial.totals.params) < (-(other.accuracy or 0.0), other.totals.params)
+            parts.append(_one_line(f"best of this run  {trial_line(self.best, '')}", style="green"))
+        return Group(*parts, *(_one_line(_worker_line(trial)) for trial in progress.running))
 
 
 def _head(progress: Progress) -> Table:
     done = progress.counts[COMPLETE] + progress.counts[PRUNED]
     failed = f", {progress.counts[FAILED]} failed" if progress.counts[FAILED] else ""
-    left = "" if progress.seconds_left is None else f", about {seconds(progress.seconds_left)} left"
+    left = "" if not progress.seconds_left else f", about {seconds(progress.seconds_left)} left"
     line = Table.grid(padding=(0, 1))
     bar = ProgressBar(total=max(1, progress.total), completed=done, width=BAR_WIDTH)
-    line.add_row(bar, f"{done}/{progress.total} trials{failed}, {seconds(progress.seconds)}{left}")
+    told = f"{done}/{progress.total} trials{failed}, {seconds(progress.seconds)}{left}"
+    line.add_row(bar, _one_line(told))
     return line
+
+
+def _one_line(text: str, style: str = "") -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _worker_line(trial: TrialRecord) -> str:

@@ -167,7 +167,8 @@ class Space:
         picks: int = sum(math.prod(len(values) for values in self.choices[block].values()) for block in self.blocks)
         depths: int = sum(picks**depth for depth in self.depths) if self.mix else picks * len(self.depths)
         stage = depths * len(self.widths)
-        return len(self.stem_kernels) * len(self.stem_widths) * sum(stage**count for count in self.stages)
+        stages: int = sum(stage**count for count in self.stages)
+        return len(self.stem_kernels) * len(self.stem_widths) * stages
 
     def draws(self) -> Iterator[Draw]:
         """Every draw once, the last choice turning fastest."""

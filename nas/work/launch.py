@@ -9,12 +9,12 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from nas.arch.record import RUNNING, StudyRecord, TrialRecord
+from nas.arch.record import COMPLETE, RUNNING, StudyRecord, TrialRecord
 from nas.blocks.registry import Blocks
 from nas.errors import Interrupted, NasError
 from nas.search.mirror import Mirror
@@ -39,13 +39,15 @@ Ended = tuple[TrialRecord, ...]
 class Progress:
     """What a display shows: the study's counts, trials that ended since the last look, those under way.
 
-    `seconds` since the run began, and what is left of it by the trials ended so far; None before the first.
+    `best` of the whole study so far; `seconds` since the run began, and what is left of it by the trials ended so
+    far, None before the first.
     """
 
     total: int
     counts: Mapping[str, int]
     ended: Ended
     running: Ended
+    best: TrialRecord | None
     seconds: float
     seconds_left: float | None
 
@@ -121,7 +123,8 @@ class _Glass:
 
     def __init__(self, storage: Storage, record: StudyRecord) -> None:
         self.storage, self.record = storage, record
-        self.revision, _ = history_since(storage, record.id, 0)
+        self.revision, before = history_since(storage, record.id, 0)
+        self.best = _best(before)
         self.begun = time.monotonic()
         self.first = _done(counts(storage, record.id))
 
@@ -130,15 +133,22 @@ class _Glass:
         numbers = counts(self.storage, self.record.id)
         seconds = time.monotonic() - self.begun
         here = _done(numbers) - self.first
+        self.best = _best([*changed, *([self.best] if self.best else [])])
         left = (self.record.trials - _done(numbers)) * seconds / here if here > 0 else None
         return Progress(
             total=self.record.trials,
             counts=numbers,
             ended=tuple(one for one in changed if one.finished is not None),
             running=tuple(trials(self.storage, self.record.id, states=(RUNNING,))),
+            best=self.best,
             seconds=seconds,
             seconds_left=left,
         )
+
+
+def _best(found: Sequence[TrialRecord]) -> TrialRecord | None:
+    complete = [one for one in found if one.state == COMPLETE]
+    return min(complete, key=lambda one: (-(one.accuracy or 0.0), one.totals.params, one.totals.macs), default=None)
 
 
 def _done(numbers: Mapping[str, int]) -> int:

@@ -89,10 +89,11 @@ def test_a_join_takes_the_widest_branch(blocks):
 
 
 def test_a_gate_by_global_pool_adds_nothing(blocks):
-    gated = [{"layer": "global_average_pool"}, conv(4, 1), {"layer": "adaptive_avg_pool", "size": 1}]
-    parts = [conv(4), POOL, {"layer": "adaptive_avg_pool", "size": 1}]
-    traced = cost(network([*parts, {"join": "add", "branches": [[], gated]}]), blocks)
-    assert traced.receptive_field == 4
+    gated = [conv(4, 9), {"layer": "global_average_pool"}]
+    live = [{"layer": "conv", "width": 4, "kernel": 6, "padding": 0}]
+    parts = [conv(4), {"join": "add", "branches": [live, gated]}]
+    traced = cost(network(parts, input=(3, 6, 6)), blocks)
+    assert traced.receptive_field == 3 + 5
 
 
 def test_an_auxiliary_head_stands_beside(blocks):

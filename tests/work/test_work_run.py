@@ -2,8 +2,10 @@
 
 import json
 
+import numpy as np
 import optuna
 import pytest
+import torch
 from sqlalchemy import text
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED
@@ -228,8 +230,6 @@ def test_images_facts_are_kept_for_export(url, study_file):
 
 
 def test_data_that_changed_since_the_study_began_is_refused(url, tmp_path, study_file):
-    import numpy as np
-
     generator = np.random.default_rng(0)
     path = tmp_path / "noise.npz"
     labels = generator.integers(0, 3, 60)
@@ -263,8 +263,6 @@ def test_profile_of_an_impossible_budget_is_not_feasible(study_file):
 
 
 def test_device_that_is_not_there_is_one_line(url, study_file):
-    import torch
-
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device")
     with pytest.raises(NasError, match="--device cuda: torch finds no CUDA device here"):

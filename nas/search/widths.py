@@ -1,0 +1,107 @@
+"""The widths that a skeleton may take, and what the networks cost that they make."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from nas.search.stages import Numbers, StageCosts
+
+Limits = Sequence[tuple[int, int]]
+"""(place in `Numbers`, limit) for each cost that is limited from above."""
+
+
+class Point(NamedTuple):
+    """Widths with what the network costs: `use` is the largest share of a limit, infinite where it cannot be built."""
+
+    widths: tuple[int, ...]
+    numbers: Numbers
+    use: float
+
+
+class WidthGrid:
+    """The widths of a skeleton's places, the stem's first: of each those from which every later place can go on."""
+
+    def __init__(
+        self,
+        stages: Sequence[StageCosts],
+        values: Sequence[Sequence[int]],
+        channels: int,
+        head: Callable[[int], Numbers],
+        limits: Limits,
+    ) -> None:
+        self.stages, self.channels, self.head, self.limits = stages, channels, head, limits
+        self.values = self._consistent([sorted(row) for row in values])
+        self._points: dict[tuple[int, ...], Point] = {}
+
+    @property
+    def possible(self) -> bool:
+        """Whether any widths at all are left that every block takes."""
+        return bool(self.values[0])
+
+    def _consistent(self, values: list[list[int]]) -> list[list[int]]:
+        """From the last place forward, so that picking from the first on never ends in a dead end."""
+        kept: list[list[int]] = [values[-1]]
+        for place in range(len(values) - 1, -1, -1):
+            before = values[place - 1] if place else [self.channels]
+            allows = self.stages[place].allows
+            live = [width for width in before if any(allows(width, after) for after in kept[0])]
+            kept.insert(0, live)
+        return kept[1:] if kept[0] else [[] for _ in values]
+
+    def point(self, widths: tuple[int, ...]) -> Point:
+        """What the network of these widths costs."""
+        if widths not in self._points:
+            self._points[widths] = self._counted(widths)
+        return self._points[widths]
+
+    def _counted(self, widths: tuple[int, ...]) -> Point:
+        total, before = self.head(widths[-1]), self.channels
+        for stage, width in zip(self.stages, widths, strict=True):
+            part = stage.numbers(before, width)
+            if part is None:
+                return Point(widths, Numbers(), math.inf)
+            total = total.plus(part)
+            before = width
+        return Point(widths, total, max((total[index] / limit for index, limit in self.limits), default=0.0))
+
+    def nearest(self, targets: Sequence[float]) -> Point:
+        """The widths nearest to the targets, picked from the stem on so that every block takes them."""
+        widths: list[int] = []
+        before = self.channels
+        for stage, values, target in zip(self.stages, self.values, targets, strict=True):
+            before = next(width for width in outward(values, target) if stage.allows(before, width))
+            widths.append(before)
+        return self.point(tuple(widths))
+
+    @property
+    def narrowest(self) -> Point:
+        """The least width everywhere, as far as blocks take it."""
+        return self.nearest([values[0] for values in self.values])
+
+    @property
+    def widest(self) -> Point:
+        """The largest width everywhere, as far as blocks take it."""
+        return self.nearest([values[-1] for values in self.values])
+
+    def raised(self, point: Point) -> Iterator[Point]:
+        """The widths with one of them at its next larger value, each in turn."""
+        for place, values in enumerate(self.values):
+            larger = bisect_left(values, point.widths[place] + 1)
+            if larger < len(values):
+                yield self.point((*point.widths[:place], values[larger], *point.widths[place + 1 :]))
+
+
+def outward(values: Sequence[int], target: float) -> Iterator[int]:
+    """Ascending values from the nearest to the target outward, the smaller of equals first."""
+    right = bisect_left(values, target)
+    left = right - 1
+    while left >= 0 or right < len(values):
+        if right == len(values) or (left >= 0 and target - values[left] <= values[right] - target):
+            yield values[left]
+            left -= 1
+        else:
+            yield values[right]
+            right += 1
