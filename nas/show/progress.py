@@ -107,8 +107,8 @@ class Bars:
     def drawn(self, progress: Progress) -> RenderableType:
         """The picture: a line for the study, one for the best, one a worker."""
         parts: list[RenderableType] = [_head(progress)]
-        if self.best is not None:
-            parts.append(_one_line(f"best of this run  {trial_line(self.best, '')}", style="green"))
+        if progress.best is not None:
+            parts.append(_one_line(f"best so far  {trial_line(progress.best, '')}", style="green"))
         return Group(*parts, *(_one_line(_worker_line(trial)) for trial in progress.running))
 
 

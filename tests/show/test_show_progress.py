@@ -37,9 +37,10 @@ def trial(number, state=COMPLETE, accuracy=0.9722, **changes):
     )
 
 
-def progress(ended=(), running=(), seconds_left=90.0, **counts):
+def progress(ended=(), running=(), seconds_left=90.0, best=None, **counts):
     numbers = {COMPLETE: 0, PRUNED: 0, FAILED: 0, RUNNING: 0, "waiting": 0} | counts
-    return Progress(30, numbers, tuple(ended), tuple(running), 12.0, seconds_left)
+    best = best or next((one for one in ended if one.state == COMPLETE), None)
+    return Progress(30, numbers, tuple(ended), tuple(running), best, 12.0, seconds_left)
 
 
 def shown(*steps, width=100):
@@ -78,10 +79,10 @@ def test_bars_show_counts_best_and_workers():
     running = trial(7, RUNNING, None, epochs_done=3)
     lines, _ = shown(
         progress([trial(1, accuracy=0.9), trial(2, accuracy=0.95)], complete=2),
-        progress([trial(3, accuracy=0.93)], [running], complete=3, failed=1),
+        progress([trial(3, accuracy=0.93)], [running], complete=3, failed=1, best=trial(2, accuracy=0.95)),
     )
     assert "3/30 trials, 1 failed, 12.0 s, about 90.0 s left" in lines[0]
-    assert lines[1].startswith("best of this run  trial 2  complete  0.9500")
+    assert lines[1].startswith("best so far  trial 2  complete  0.9500")
     assert lines[2] == "  trial 7  epoch 4/10  16,234 params  conv3 7"
 
 
