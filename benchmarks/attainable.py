@@ -13,8 +13,9 @@ import numpy as np
 
 from nas.arch.cost import dense
 from nas.arch.record import LIMITS
+from nas.blocks.costing import block_cost
 from nas.blocks.registry import Blocks
-from nas.blocks.trace import block_cost, cost
+from nas.blocks.trace import cost
 from nas.errors import BlockError
 from nas.study.budget import Budget
 from nas.study.space import Draw, Skeleton, Space, Stage

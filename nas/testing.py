@@ -20,9 +20,10 @@ from torch import nn
 from nas.arch.read import architecture_from_json
 from nas.arch.spec import settings
 from nas.blocks.base import Block
+from nas.blocks.costing import block_cost, full_settings, is_valid
 from nas.blocks.measure import call_text
 from nas.blocks.registry import Blocks
-from nas.blocks.trace import block_cost, full_settings, is_valid, normalise
+from nas.blocks.trace import normalise
 from nas.blocks.verify import CHANNELS, STRIDES, Case, all_settings, cases, verify
 from nas.errors import BlockError, NasError
 from nas.net.export import check_block_source

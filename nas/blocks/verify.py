@@ -10,9 +10,9 @@ from nas.arch.cost import Shape
 from nas.arch.record import Value
 from nas.arch.spec import settings
 from nas.blocks.base import Block
+from nas.blocks.costing import block_cost, is_valid
 from nas.blocks.measure import measure
 from nas.blocks.registry import Blocks
-from nas.blocks.trace import block_cost, is_valid
 from nas.errors import BlockError
 
 CHANNELS = ((8, 16), (16, 16), (16, 24), (32, 64), (64, 64), (3, 8), (3, 64))

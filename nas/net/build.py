@@ -15,9 +15,10 @@ from nas.arch.cost import Shape
 from nas.arch.record import LIMITS, Value
 from nas.arch.spec import Architecture, Auxiliary, BlockPart, Layer, settings
 from nas.blocks.base import Block
+from nas.blocks.costing import block_cost, full_settings
 from nas.blocks.measure import call_text, measure
 from nas.blocks.registry import BUILT_IN, Blocks
-from nas.blocks.trace import block_cost, cost, full_settings, normalise
+from nas.blocks.trace import cost, normalise
 from nas.errors import BlockError, UncountedOperator
 from nas.net.layers import layer_module
 from nas.net.steps import ADD, CONCAT, FLATTEN, IMAGE, MODULE, SCORES, UNFLATTEN, Step, Steps, network_steps

@@ -6,8 +6,8 @@ from functools import cached_property
 
 from nas.arch.cost import Field, Shape, dense
 from nas.arch.record import LIMITS
+from nas.blocks.costing import block_cost
 from nas.blocks.registry import Blocks
-from nas.blocks.trace import block_cost
 from nas.errors import BlockError
 from nas.search.stages import Numbers, StageCosts
 from nas.search.widths import WidthGrid

@@ -6,6 +6,8 @@ the raw draw, where the projection changed it, stands in the trial's system attr
 
 from __future__ import annotations
 
+import random
+import time
 import warnings
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,12 +22,15 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord, Value
 from nas.search.params import replayed
 from nas.search.sampler import quiet
-from nas.store.engine import Storage, configure_sqlite
+from nas.store.engine import Storage, configure_sqlite, engine_options
 from nas.store.trials import mark_mirrored, unmirrored
 from nas.study.space import Space
 
 NUMBER = "nas_trial"
 """The user attribute that holds our trial's number: Optuna numbers in the order of writing."""
+
+OPEN_TRIES = 6
+_jitter = random.SystemRandom()
 
 _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
 
@@ -36,9 +41,7 @@ class Mirror:
     def __init__(self, storage: Storage, study: StudyRecord, space: Space) -> None:
         quiet()
         self.storage, self.record, self.space = storage, study, space
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            self.optuna = RDBStorage(str(storage.url), engine_kwargs=_engine_options(storage))
+        self.optuna = _open(storage)
         configure_sqlite(self.optuna.engine)
         self.study = optuna.create_study(
             storage=self.optuna, study_name=study.name, direction="maximize", load_if_exists=True
@@ -126,7 +129,15 @@ def _time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC).astimezone().replace(tzinfo=None)
 
 
-def _engine_options(storage: Storage) -> dict[str, Any]:
-    if storage.engine.dialect.name == "sqlite":
-        return {"connect_args": {"timeout": 30}}
-    return {"pool_pre_ping": True}
+def _open(storage: Storage) -> RDBStorage:
+    """Optuna's view of the database, its tables made where they are not there."""
+    options = engine_options(storage.engine.url)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        for _ in range(OPEN_TRIES - 1):
+            try:
+                return RDBStorage(storage.url, engine_kwargs=options)
+            except Exception:
+                # Optuna makes its tables without a lock: of several runs that begin at once all but one fail somewhere.
+                time.sleep(_jitter.uniform(0.05, 0.3))
+        return RDBStorage(storage.url, engine_kwargs=options)

@@ -98,18 +98,19 @@ def _grown(grid: WidthGrid, targets: tuple[int, ...], drawn: Point) -> Point:
     if widest.use <= 1:
         return widest
     high = max(values[-1] / target for values, target in zip(grid.values, targets, strict=True))
-    return _filled(grid, _scaled(grid, targets, drawn, 1.0, high))
+    return _filled(grid, targets, _scaled(grid, targets, drawn, 1.0, high))
 
 
 def _shrunk(grid: WidthGrid, targets: tuple[int, ...], drawn: Point, fill: bool) -> Point | None:
     """The widths scaled down to the largest that fits; None where not even the narrowest do."""
     narrowest = grid.narrowest
+    if narrowest.use > 1 and grid.is_free:
+        return None
     if narrowest.use > 1:
-        # Where blocks take only some pairs of widths, others than the narrowest may be the cheapest.
         return (closest(grid, drawn, BAND) if fill else None) or closest(grid, drawn, 0.0)
     low = min(values[0] / target for values, target in zip(grid.values, targets, strict=True))
     found = _scaled(grid, targets, narrowest, low, 1.0)
-    return _filled(grid, found) if fill and grid.limits else found
+    return _filled(grid, targets, found) if fill and grid.limits else found
 
 
 def _scaled(grid: WidthGrid, targets: tuple[int, ...], fits: Point, low: float, high: float) -> Point:
@@ -124,11 +125,11 @@ def _scaled(grid: WidthGrid, targets: tuple[int, ...], fits: Point, low: float, 
     return fits
 
 
-def _filled(grid: WidthGrid, point: Point) -> Point:
-    """Single widths raised step by step into the band; where that ends short, the nearest widths inside it."""
+def _filled(grid: WidthGrid, targets: tuple[int, ...], point: Point) -> Point:
+    """Single widths raised into the band, the most shrunk first; where that ends short, the nearest ones inside it."""
     while point.use < BAND:
-        steps = [step for step in grid.raised(point) if point.use < step.use <= 1]
+        steps = [(place, step) for place, step in grid.raised(point) if step.use <= 1]
         if not steps:
             return closest(grid, point, BAND) or point
-        point = max(steps, key=lambda step: (step.use, step.widths))
+        point = min(steps, key=lambda one: (one[1].widths[one[0]] / targets[one[0]], one[0]))[1]
     return point

@@ -22,7 +22,7 @@ from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
 
 MOST_ASKS = 20
-"""So many known networks in a row, and the sampler is no longer asked for this proposal."""
+"""So many known networks in a row, and the sampler is no longer asked for this proposal; half as many for the next."""
 
 RANDOM_DRAWS = 200
 """Then so many random draws are tried, before a small space is gone through in order."""
@@ -63,6 +63,7 @@ class Proposer:
         self.open: dict[str, Trial | int] = {}
         """The in-memory trials under way by fingerprint: our own asks, and numbers of those that stand for others'."""
         self.ended: dict[str, TrialRecord] = {}
+        self.asks = MOST_ASKS
         self.in_order = space.draws()
         self.used_up = False
         self.elsewhere: list[Candidate] = []
@@ -91,12 +92,8 @@ class Proposer:
 
         None is a proof that all are known where the space has at most `MOST_DRAWS` draws.
         """
-        found = self._of_missing_type()
-        asks = 0 if self.used_up or self.sampler == "grid" else MOST_ASKS
-        while found is None and asks > 0:
-            asks -= 1
-            found = self._asked()
-        return found or self._unseen() or (self.elsewhere.pop(0) if self.elsewhere else None)
+        found = self._of_missing_type() or self._of_sampler() or self._unseen()
+        return found or (self.elsewhere.pop(0) if self.elsewhere else None)
 
     def taken(self, candidate: Candidate) -> None:
         """Another study is training the network: do not propose it again before everything else is known."""
@@ -107,6 +104,18 @@ class Proposer:
         seed = (self.seed + 7919 * trials) % 2**31
         self.random.seed(seed)
         self.study.sampler = make_sampler(self.sampler, self.trials, seed)
+
+    def _of_sampler(self) -> Candidate | None:
+        """The first new network that the sampler draws; one that finds none is asked less the next time."""
+        if self.used_up or self.sampler == "grid":
+            return None
+        for _ in range(self.asks):
+            found = self._asked()
+            if found is not None:
+                self.asks = MOST_ASKS
+                return found
+        self.asks = max(1, self.asks // 2)
+        return None
 
     def _asked(self) -> Candidate | None:
         """What the sampler draws if it is new; else the sampler is told what is known of it."""

@@ -49,11 +49,14 @@ def _nearest(stage: Stage, costs: Costs) -> Iterator[Stage]:
 
 
 def _alike(pick: Pick, costs: Costs) -> list[Pick]:
-    """The picks of the same block, fewest choices changed first."""
+    """The picks of the same block: fewest choices changed first, then the smallest steps of numbers."""
     own = dict(pick.settings)
-    return sorted(
-        costs.space.picks(pick.block), key=lambda other: sum(own[name] != value for name, value in other.settings)
-    )
+
+    def away(other: Pick) -> tuple[int, float]:
+        changed = [(own[name], value) for name, value in other.settings if own[name] != value]
+        return len(changed), sum(abs(a - b) for a, b in changed if not isinstance(a, str) and not isinstance(b, str))
+
+    return sorted(costs.space.picks(pick.block), key=away)
 
 
 def simpler(skeleton: Skeleton, costs: Costs) -> Iterator[Skeleton]:

@@ -6,8 +6,8 @@ from collections import Counter
 from typing import NamedTuple
 
 from nas.arch.cost import Shape
+from nas.blocks.costing import block_layers, is_valid
 from nas.blocks.registry import Blocks
-from nas.blocks.trace import block_layers, is_valid
 from nas.errors import BlockError
 from nas.study.space import Pick, Stage
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
 from typing import NamedTuple
 
 from nas.search.stages import Numbers, StageCosts
@@ -86,12 +88,18 @@ class WidthGrid:
         """The largest width everywhere, as far as blocks take it."""
         return self.nearest([values[-1] for values in self.values])
 
-    def raised(self, point: Point) -> Iterator[Point]:
-        """The widths with one of them at its next larger value, each in turn."""
+    @cached_property
+    def is_free(self) -> bool:
+        """Whether each width may follow each, as far as the outermost tell: then the narrowest are the cheapest."""
+        pairs = zip(self.stages[1:], pairwise([row[:3] + row[-3:] for row in self.values]), strict=True)
+        return all(stage.allows(c, w) for stage, (before, after) in pairs for c in before for w in after)
+
+    def raised(self, point: Point) -> Iterator[tuple[int, Point]]:
+        """Each place whose width has a next larger value, with the widths that have it there."""
         for place, values in enumerate(self.values):
             larger = bisect_left(values, point.widths[place] + 1)
             if larger < len(values):
-                yield self.point((*point.widths[:place], values[larger], *point.widths[place + 1 :]))
+                yield place, self.point((*point.widths[:place], values[larger], *point.widths[place + 1 :]))
 
 
 def outward(values: Sequence[int], target: float) -> Iterator[int]:

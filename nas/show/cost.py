@@ -11,7 +11,8 @@ from nas.arch.layers import CLASSES
 from nas.arch.record import Value
 from nas.arch.spec import Architecture, BlockPart, Layer, settings, walk
 from nas.blocks.base import Block
-from nas.blocks.trace import LayerCost, NetworkCost, block_field, block_layers, full_settings
+from nas.blocks.costing import block_field, block_layers, full_settings
+from nas.blocks.trace import LayerCost, NetworkCost
 
 LAYER_FIELDS = (
     "name",

@@ -12,8 +12,8 @@ from nas.arch.cost import Shape
 from nas.arch.record import Value
 from nas.arch.spec import settings
 from nas.blocks.base import Block, allowed
+from nas.blocks.costing import block_layers, full_settings, is_valid
 from nas.blocks.registry import Blocks
-from nas.blocks.trace import block_layers, full_settings, is_valid
 from nas.errors import BlockError, StudyFileError
 from nas.study.file import StudyFile, parse, read_toml, study_from_data, unknown_key
 from nas.study.numbers import plain, shown

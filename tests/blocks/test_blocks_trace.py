@@ -6,8 +6,9 @@ from stranger_blocks import Ghost, Liar, made, plain
 from nas.arch.cost import Cost
 from nas.arch.read import architecture_from_json
 from nas.arch.spec import settings
+from nas.blocks.costing import block_cost, block_layers, full_settings
 from nas.blocks.registry import Blocks
-from nas.blocks.trace import block_cost, block_layers, cost, full_settings, normalise
+from nas.blocks.trace import cost, normalise
 from nas.errors import ArchitectureError, BlockError
 
 HEAD = [{"layer": "global_average_pool"}, {"layer": "dense", "width": "classes"}]
@@ -188,3 +189,9 @@ def test_normalising_leaves_a_block_that_is_gone(blocks):
 
 def test_a_lie_is_believed_until_it_is_verified():
     assert cost(network([block("liar")]), Blocks().with_block(Liar)).params == 1 + 90
+
+
+@pytest.mark.parametrize(("name", "value"), [("kernel", 3.5), ("kernel", True), ("kernel", "3"), ("norm", 1)])
+def test_value_of_another_type_is_named(blocks, name, value):
+    with pytest.raises(BlockError, match=f"block 'conv': {name} = {value!r} is not of the type (int|str)"):
+        full_settings(blocks["conv"], {"kernel": 3, name: value})

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from nas.arch.spec import settings as pairs
+from nas.blocks.costing import block_cost, block_layers, full_settings, is_valid
 from nas.blocks.registry import load_blocks
-from nas.blocks.trace import block_cost, block_layers, full_settings, is_valid
 from nas.blocks.verify import verify
 
 BLOCKS = load_blocks(load=())

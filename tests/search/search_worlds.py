@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from nas.arch.cost import Cost, CostPath
 from nas.arch.record import COMPLETE, PRUNED, Candidate, Claim, Outcome, StudyRecord, TrialRecord
 from nas.blocks.base import Block
 from nas.blocks.registry import load_blocks
@@ -26,6 +27,9 @@ class Even(Block):
     def build(self, in_channels, width, stride):
         return nn.Conv2d(in_channels, width, 3, stride, 1)
 
+    def cost(self, shape, width, stride):
+        return CostPath(shape).conv(width, 3, stride, norm="none").layers
+
     def valid(self, in_channels, width, stride):
         return in_channels == width
 
@@ -39,8 +43,6 @@ class Dark(Block):
         raise NotImplementedError
 
     def cost(self, shape, width, stride):
-        from nas.arch.cost import Cost  # noqa: PLC0415
-
         return Cost(shape[0] * width, shape[0] * width, 10, 10, None)
 
 
