@@ -3,18 +3,9 @@
 import sqlite3
 
 import pytest
-from doc_pages import README, ROOT, fences
+from doc_pages import ROOT, readme_block, readme_study
 
 from nas.cli.main import main
-
-
-def readme_study() -> str:
-    (study,) = fences(README, "toml")
-    return study
-
-
-def readme_block() -> str:
-    return next(content for content in fences(README, "python") if "(Block)" in content)
 
 
 @pytest.fixture(scope="session")

@@ -43,3 +43,12 @@ def rows(page: Path, columns: int) -> list[list[str]]:
     split = (re.split(r"(?<!\\)\|", line)[1:-1] for line in prose(page).splitlines() if line.startswith("|"))
     cells = [[cell.strip() for cell in row] for row in split if len(row) == columns]
     return [row for row in cells if row[0].startswith("`")]
+
+
+def readme_study() -> str:
+    (study,) = fences(README, "toml")
+    return study
+
+
+def readme_block() -> str:
+    return next(content for content in fences(README, "python") if "(Block)" in content)

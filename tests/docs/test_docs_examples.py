@@ -5,8 +5,7 @@ import sys
 import tomllib
 
 import pytest
-from conftest import readme_block, readme_study
-from doc_pages import BLOCK, README, fences
+from doc_pages import BLOCK, README, fences, readme_block, readme_study
 
 from nas.blocks.registry import load_path
 from nas.cli.main import main

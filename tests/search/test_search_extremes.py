@@ -20,6 +20,7 @@ SPACES = {
     "five": tiny(FIVE, widths=[8, 16], kernels=[3, 5], stages=[1, 2], depths=[1]),
     "deep": tiny(("bottleneck", "separable"), depths=[1, 2, 3], kernels=[3, 7]),
     "mixed": tiny(("conv", "grouped"), depths=[1, 2], mix=True, kernels=[3]),
+    "far": tiny(("conv", "stacked"), depths=[1, 2], widths=[8], stages=[3], input=(1, 16, 16)),
     "late": tiny(("grouped",), widths=[8, 16, 24, 32, 40, 48, 64], kernels=[3, 5], stem={"widths": [8, 32]}),
     "even": tiny(("even", "conv"), registry=BLOCKS.with_block(Even), stem={"widths": [8, 16]}),
 }
@@ -61,6 +62,15 @@ def test_smallest_is_the_smallest_of_all(name, pixels, metric):
     found = smallest(costs, metric)
     assert getattr(costs.numbers(found.skeleton, found.widths), metric) == least
     assert budget.sees(costs.field(found.skeleton, found.widths))
+
+
+@pytest.mark.parametrize("pixels", range(15, 71, 8))
+def test_smallest_counts_pixels_behind_every_halving(pixels):
+    budget = Budget(min_receptive_field=pixels)
+    found = smallest(Costs(SPACES["far"], REGISTRY, budget), "params")
+    costs = Costs(SPACES["far"], REGISTRY, budget)
+    least = min(numbers.params for _, numbers in every("far", budget))
+    assert costs.numbers(found.skeleton, found.widths).params == least
 
 
 @pytest.mark.parametrize("name", sorted(SPACES))

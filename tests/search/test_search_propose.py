@@ -1,8 +1,5 @@
 """Proposing: every sampler finds new networks within the budget, every block type gets its turn, spaces end."""
 
-import random
-
-import optuna
 import pytest
 from optuna.trial import TrialState
 from search_worlds import (
@@ -24,7 +21,6 @@ from nas.net.build import build
 from nas.search.params import replayed
 from nas.search.project import BAND
 from nas.search.propose import MOST_ASKS, summary
-from nas.search.sampler import make_sampler, sampler_for
 from nas.study.budget import Budget
 from nas.study.tables import SAMPLERS
 
@@ -158,6 +154,16 @@ def test_worker_learns_running_trials_and_how_they_end():
     assert [trial.state for trial in worker.study.trials].count(TrialState.RUNNING) == 1
 
 
+def test_network_of_a_missing_type_counts_as_running_for_the_sampler():
+    asked = proposer(make(), budget=BUDGET)
+    one = asked.ask()
+    running = asked.study.trials[0]
+    assert running.state == TrialState.RUNNING
+    assert running.params.items() <= dict(one.draw).items()
+    asked.learn([record(0, one)])
+    assert [trial.state.name for trial in asked.study.trials] == ["FAIL", "COMPLETE"]
+
+
 def test_pruned_trial_is_told_with_its_last_accuracy():
     asked = proposer(tiny(), sampler="random", trials=3)
     one = asked.ask()
@@ -246,12 +252,6 @@ def test_grid_of_a_vast_space_begins():
     assert len(run_toy(proposer(make(mix=True), budget=BUDGET, sampler="grid"), 25)) == 25
 
 
-def test_auto_goes_through_a_space_no_larger_than_the_study():
-    assert sampler_for("auto", tiny(), tiny().size()) == "grid"
-    assert sampler_for("auto", tiny(), tiny().size() - 1) == "tpe"
-    assert sampler_for("evolution", tiny(), 1) == "evolution"
-
-
 def test_budget_that_nothing_meets_has_no_proposal():
     assert proposer(tiny(), budget=Budget(params=20)).ask() is None
 
@@ -262,51 +262,6 @@ def test_sampler_that_finds_nothing_new_is_asked_less():
     run_toy(asked, space.size())
     assert asked.asks < MOST_ASKS
     assert len(asked.study.trials) < 6 * space.size()
-
-
-def grown(sampler, trials):
-    """An in-memory study with a population that has grown by itself."""
-    space = make()
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for number in range(trials):
-        trial = study.ask()
-        space.draw(trial)
-        study.tell(trial, random.Random(number).random())
-    return space, study
-
-
-def test_child_of_evolution_differs_from_its_parent_in_one_choice():
-    sampler = make_sampler("evolution", 30, 0)
-    space, study = grown(sampler, 20)
-    changed = 0
-    for _ in range(30):
-        trial = study.ask()
-        space.draw(trial)
-        parent = sampler.parent
-        common = [name for name in trial.params if name in parent]
-        differ = [name for name in common if trial.params[name] != parent[name]]
-        assert differ == [sampler.changed]
-        new = set(trial.params) - set(parent)
-        assert not new or sampler.changed.endswith((".block", "stages"))
-        changed += bool(differ)
-    assert changed == 30
-
-
-def test_evolution_has_parents_among_the_youngest_only():
-    sampler = make_sampler("evolution", 100, 0)
-    space, study = grown(sampler, 80)
-    youngest = [trial.params for trial in study.trials[-32:]]
-    for _ in range(20):
-        trial = study.ask()
-        assert sampler.parent in youngest
-        space.draw(trial)
-        study.tell(trial, state=TrialState.FAIL)
-
-
-def test_evolution_begins_at_random():
-    sampler = make_sampler("evolution", 30, 0)
-    grown(sampler, 8)
-    assert sampler.parent == {}
 
 
 def test_names_beyond_the_space_are_refused_without_a_warning():
