@@ -59,7 +59,10 @@ class Blocks(Mapping[str, Block]):
         except KeyError:
             known = ", ".join(sorted(self.registered)) or "none"
             hint = nearest(str(name), self.registered)
-            raise BlockError(f"block {name!r} is not registered{hint}; registered: {known}{self._absent()}") from None
+            files = "blocks in a folder of files are loaded by --plugins-dir"
+            raise BlockError(
+                f"block {name!r} is not registered{hint}; registered: {known}; {files}{self._absent()}"
+            ) from None
 
     def __contains__(self, name: object) -> bool:
         return name in self.registered

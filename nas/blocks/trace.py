@@ -12,6 +12,7 @@ from nas.arch.record import Totals
 from nas.arch.spec import Architecture, Auxiliary, BlockPart, Join, Layer, Part, settings, tidy
 from nas.blocks.costing import block_field, block_layers, full_settings
 from nas.blocks.registry import Blocks
+from nas.blocks.verify import prove
 from nas.errors import ArchitectureError, BlockError
 
 
@@ -96,12 +97,13 @@ def _normal_part(part: Part, blocks: Blocks) -> Part:
     return part
 
 
-def cost(architecture: Architecture, blocks: Blocks) -> NetworkCost:
-    """What the network costs, in all and layer by layer; nothing is built.
+def cost(architecture: Architecture, blocks: Blocks, *, proven: bool = False) -> NetworkCost:
+    """What the network costs, in all and layer by layer; nothing is built, unless `proven` holds each block's closed
+    form against its module on meta tensors.
 
     Raises ArchitectureError where shapes do not meet, BlockError where a block cannot be built as asked.
     """
-    walk = _Walk(architecture.classes, blocks)
+    walk = _Walk(architecture.classes, blocks, proven)
     end = walk.parts(architecture.parts, _Map(architecture.input), "parts", auxiliary=False)
     if end.shape != (architecture.classes, 1, 1):
         wanted = f"{architecture.classes} class scores, [{architecture.classes}, 1, 1]"
@@ -124,8 +126,8 @@ def cost(architecture: Architecture, blocks: Blocks) -> NetworkCost:
 class _Walk:
     """Carries a map through the parts and collects a row a layer."""
 
-    def __init__(self, classes: int, blocks: Blocks) -> None:
-        self.classes, self.blocks = classes, blocks
+    def __init__(self, classes: int, blocks: Blocks, proven: bool) -> None:
+        self.classes, self.blocks, self.proven = classes, blocks, proven
         self.layers: list[LayerCost] = []
         self.counts: dict[str, int] = {}
 
@@ -169,6 +171,8 @@ class _Walk:
         try:
             given = full_settings(block, dict(part.settings))
             layers = block_layers(block, at.shape, width, part.stride, settings(given))
+            if self.proven:
+                prove(block, at.shape, width, part.stride, settings(given))
         except BlockError as error:
             raise type(error)(f"{place}: {error}") from None
         name = part.name or self.label(part.block)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from nas.arch.cost import Shape
 from nas.arch.record import Value
 from nas.arch.spec import settings
 from nas.blocks.base import Block
-from nas.blocks.costing import block_cost, is_valid
-from nas.blocks.measure import measure
+from nas.blocks.costing import Settings, block_cost, is_valid
+from nas.blocks.measure import call_text, measure
 from nas.blocks.registry import Blocks
-from nas.errors import BlockError
+from nas.errors import BlockError, UncountedOperator
 
 CHANNELS = ((8, 16), (16, 16), (16, 24), (32, 64), (64, 64), (3, 8), (3, 64))
 """(in_channels, width) pairs that blocks are tried with, those that most blocks allow first."""
@@ -75,6 +77,24 @@ def verify(block: Block, shape: Shape, width: int, stride: int, values: Mapping[
         for name, said, is_ in pairs
         if said != is_
     ]
+
+
+@lru_cache(maxsize=10_000)
+def prove(block: Block, shape: Shape, width: int, stride: int, given: Settings) -> None:
+    """Raise BlockError where a block's closed form is not what its built module has for an input (C, H, W).
+
+    An uncounted operator is believed, and so is a receptive field that cannot be determined.
+    """
+    if type(block).cost is Block.cost:
+        return
+    declared = block_cost(block, shape, width, stride, given)
+    with suppress(UncountedOperator):
+        measured = measure(block, shape, width, stride, dict(given))
+        for name in (*_COUNTED, "receptive_field"):
+            said, found = getattr(declared, name), getattr(measured, name)
+            if said != found and None not in (said, found):
+                call = call_text(block, shape[0], width, stride, dict(given))
+                raise BlockError(f"{call} lies about its cost: it declares {said:,} {name} and has {found:,}")
 
 
 def quick_check(blocks: Blocks) -> dict[str, str]:

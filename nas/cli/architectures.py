@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def find_architecture(name: str, settings: Settings, blocks: Blocks) -> Found:
 
     Raises ArchitectureError for a file that is none, NotFound with all that was tried.
     """
-    if name.endswith(".json") or Path(name).is_file():
+    if name.endswith(".json") or os.path.isfile(name):
         return Found(normalise(read_architecture(Path(name)), blocks))
     try:
         storage = reading(settings)

@@ -15,8 +15,13 @@ from nas.testing import check_block
 CHECK_FIELDS = ("block", "check", "passed", "problems", "notes")
 
 
+MOST_SAID = 2
+"""So many problems of a check stand in the table; JSON has them all."""
+
+
 def _said(lines: Sequence[str]) -> str:
-    return "; ".join(lines)
+    more = [f"and {len(lines) - MOST_SAID} more"] if len(lines) > MOST_SAID else []
+    return "; ".join([*lines[:MOST_SAID], *more])
 
 
 CHECKS = (
@@ -33,6 +38,8 @@ def blocks_called(target: str, registered: Blocks) -> list[Block]:
 
     Raises PluginError where there is none, or where the plugin could not be loaded.
     """
+    if not target.strip():
+        raise PluginError(f"{target!r} is no block, no plugin, and no file or folder")
     if target in registered:
         return [registered[target]]
     named = [plugin for plugin in registered.plugins if plugin.name == target]

@@ -30,7 +30,7 @@ def network(settings: Settings, arch: str, form: str) -> None:
     """What a network costs. ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file."""
     blocks = load_blocks(settings.plugins)
     architecture = find_architecture(arch, settings, blocks).architecture
-    _print(form, network_record(network_cost(architecture, blocks)), part_settings(architecture))
+    _print(form, network_record(network_cost(architecture, blocks, proven=True)), part_settings(architecture))
 
 
 cost = DefaultGroup(

@@ -18,7 +18,7 @@ COMMANDS = {
     "studies": Place("nas.cli.studies", "studies", "The studies in the storage."),
     "status": Place("nas.cli.studies", "status", "Where one study stands."),
     "trials": Place("nas.cli.studies", "trials", "The trials of a study."),
-    "rm": Place("nas.cli.studies", "rm", "Remove a study and its trials."),
+    "rm": Place("nas.cli.rm", "rm", "Remove a study and its trials."),
     "best": Place("nas.cli.best", "best", "The ranking, over one study or all."),
     "show": Place("nas.cli.networks", "show", "One architecture, layer by layer."),
     "diff": Place("nas.cli.networks", "diff", "Two architectures side by side."),

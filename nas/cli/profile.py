@@ -11,7 +11,7 @@ from nas.cli.options import Settings, common, format_option, set_option
 from nas.cli.output import print_record
 from nas.errors import BudgetError
 from nas.search.profile import Profile
-from nas.show.profile import profile_record, profile_text, smallest_text
+from nas.show.profile import profile_record, profile_text
 from nas.work.jobs import profile_study
 
 
@@ -26,4 +26,4 @@ def profile(settings: Settings, study: Path, overrides: Sequence[str], form: str
     found: Profile = profile_study(study, plugins=settings.plugins, overrides=overrides)
     print_record(form, profile_record(found), profile_text(found))
     if not found.feasible:
-        raise BudgetError(f"no network of the space meets the budget; {smallest_text(found)}")
+        raise BudgetError(found.problem)

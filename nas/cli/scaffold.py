@@ -10,6 +10,9 @@ from nas.blocks.base import Block
 from nas.blocks.registry import Blocks
 from nas.errors import BlockError, PluginError
 
+LONGEST = 60
+"""Letters of a plugin's name."""
+
 FILES = {
     "pyproject.toml": "pyproject.toml.txt",
     "nas_{name}.py": "module.py.txt",
@@ -39,8 +42,16 @@ def make_plugin(name: str, where: Path, blocks: Blocks) -> Path:
 
 
 def _check_name(name: str, blocks: Blocks) -> None:
-    if not name.isidentifier() or not name.isascii() or name != name.lower() or keyword.iskeyword(name):
-        raise PluginError(f"{name!r} cannot name a block; allowed: lower-case letters, digits and _, as ghost_two")
+    if (
+        len(name) > LONGEST
+        or not name.isidentifier()
+        or not name.isascii()
+        or name != name.lower()
+        or keyword.iskeyword(name)
+    ):
+        raise PluginError(
+            f"{name[:80]!r} cannot name a block; allowed: up to {LONGEST} of a to z, digits and _, as ghost_two"
+        )
     if name in blocks:
         raise PluginError(f"block {name!r} is registered already, by {blocks.version(name)}; choose another name")
     try:

@@ -1,22 +1,21 @@
-"""`nas studies`, `status`, `trials` and `rm`: what is in the storage."""
+"""`nas studies`, `status` and `trials`: what is in the storage."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict, fields
 
 import click
 
 from nas.arch.record import StudyStatus
 from nas.cli.options import Settings, common, format_option
-from nas.cli.output import note, print_record, print_rows
+from nas.cli.output import print_record, print_rows
 from nas.cli.storage import reading
 from nas.show.columns import STUDIES, TRIALS
 from nas.show.studies import TRIAL_FIELDS, status_text, trial_record
 from nas.store.status import StudyLine
 from nas.store.status import status as study_status
 from nas.store.status import studies as all_studies
-from nas.store.studies import find_study, remove_study
+from nas.store.studies import find_study
 from nas.store.trials import trials as trials_of
 
 
@@ -51,21 +50,3 @@ def trials(settings: Settings, study: str, form: str) -> None:
     storage = reading(settings)
     found = trials_of(storage, find_study(storage, study).id)
     print_rows(form, [trial_record(trial) for trial in found], TRIALS, TRIAL_FIELDS)
-
-
-@click.command
-@click.argument("study")
-@click.option("-y", "--yes", is_flag=True, help="Do not ask; needed where there is no terminal.")
-@click.option("--force", is_flag=True, help="Even while workers are at it.")
-@common
-@click.pass_obj
-def rm(settings: Settings, study: str, yes: bool, force: bool) -> None:
-    """Remove STUDY and all its trials; what other studies took over from it they keep."""
-    storage = reading(settings)
-    count = len(trials_of(storage, find_study(storage, study).id))
-    if not yes and not sys.stdin.isatty():
-        raise click.UsageError(f"there is no terminal to ask on: add --yes to remove study {study!r}")
-    if not yes:
-        click.confirm(f"Remove study {study!r} with {count:,} trials?", abort=True, err=True)
-    remove_study(storage, study, force=force)
-    note(f"removed study {study!r} with {count:,} trials")

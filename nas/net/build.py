@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
-from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from nas.arch.cost import Shape
-from nas.arch.record import LIMITS, Value
 from nas.arch.spec import Architecture, Auxiliary, BlockPart, Layer, settings
 from nas.blocks.base import Block
 from nas.blocks.costing import block_cost, full_settings
-from nas.blocks.measure import call_text, measure
+from nas.blocks.measure import call_text
 from nas.blocks.registry import BUILT_IN, Blocks
 from nas.blocks.trace import cost, normalise
-from nas.errors import BlockError, UncountedOperator
+from nas.blocks.verify import prove
+from nas.errors import BlockError
 from nas.net.layers import layer_module
 from nas.net.steps import ADD, CONCAT, FLATTEN, IMAGE, MODULE, SCORES, UNFLATTEN, Step, Steps, network_steps
 
@@ -152,7 +150,7 @@ def block_module(part: BlockPart, step: Step, blocks: Blocks) -> nn.Module:
         raise BlockError(f"{call} lies about its cost: it declares {declared.params:,} params and has {found:,}")
     # The built-in blocks' closed forms are proven by tests; a measurement takes longer than an epoch may.
     if type(block).cost is not Block.cost and blocks.registered[part.block].plugin != BUILT_IN:
-        _prove(block, shape, width, part.stride, settings(values))
+        prove(block, shape, width, part.stride, settings(values))
     return module
 
 
@@ -162,19 +160,6 @@ def _materialised(module: nn.Module, step: Step) -> nn.Module:
         with torch.no_grad():
             module.eval()(torch.zeros(1, *step.input_shape))
     return module.train()
-
-
-@lru_cache(maxsize=10_000)
-def _prove(block: Block, shape: Shape, width: int, stride: int, given: tuple[tuple[str, Value], ...]) -> None:
-    """Raise BlockError where a stranger's closed form is not what is measured; an uncounted operator is believed."""
-    declared = block_cost(block, shape, width, stride, given)
-    with suppress(UncountedOperator):
-        measured = measure(block, shape, width, stride, dict(given))
-        for name in LIMITS:
-            said, found = getattr(declared, name), getattr(measured, name)
-            if said != found:
-                call = call_text(block, shape[0], width, stride, dict(given))
-                raise BlockError(f"{call} lies about its cost: it declares {said:,} {name} and has {found:,}")
 
 
 def without_heads(architecture: Architecture) -> Architecture:

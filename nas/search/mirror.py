@@ -10,6 +10,7 @@ import random
 import time
 import warnings
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,7 +24,7 @@ from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, StudyRecord, 
 from nas.search.params import replayed
 from nas.search.sampler import quiet
 from nas.store.engine import Storage, configure_sqlite, engine_options
-from nas.store.trials import mark_mirrored, unmirrored
+from nas.store.trials import claim_mirrored, mirrored, unmark_mirrored, unmirrored
 from nas.study.space import Space
 
 NUMBER = "nas_trial"
@@ -46,19 +47,25 @@ class Mirror:
         self.study = optuna.create_study(
             storage=self.optuna, study_name=study.name, direction="maximize", load_if_exists=True
         )
+        self._repair()
 
     def update(self) -> int:
-        """Write what ended since the last time; how many trials that was."""
-        ended = unmirrored(self.storage, self.record.id)
-        if not ended:
-            return 0
-        # Looked at again each time: another process may run the study too, or have died before it could mark a trial.
-        written = {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
-        for trial, epochs in ended:
-            if trial.number not in written:
+        """Write what ended since the last time; how many trials that was.
+
+        Each is claimed first, so that of several runs of one study one alone writes it.
+        """
+        count = 0
+        for trial, epochs in unmirrored(self.storage, self.record.id):
+            if claim_mirrored(self.storage, trial.id):
                 self._add(trial, epochs)
-        mark_mirrored(self.storage, [trial.id for trial, _ in ended])
-        return len(ended)
+                count += 1
+        return count
+
+    def _repair(self) -> None:
+        """Have written what an earlier run claimed and was killed before it wrote."""
+        written = {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
+        missing = [id for number, id in mirrored(self.storage, self.record.id).items() if number not in written]
+        unmark_mirrored(self.storage, missing)
 
     def close(self) -> None:
         """Give back the connections."""
@@ -101,6 +108,18 @@ class Mirror:
         # Optuna freezes a categorical's choices at first use; a range of places may grow with the list of blocks.
         made = {name: _growing(one) if name.endswith(".block") else one for name, one in found.items()}
         return {name: named[name] for name in made}, made
+
+
+def forget(storage: Storage, name: str) -> None:
+    """Remove a study from Optuna's tables too; one that is not there is none to remove."""
+    quiet()
+    opened = _open(storage)
+    try:
+        with suppress(KeyError):
+            optuna.delete_study(study_name=name, storage=opened)
+    finally:
+        opened.remove_session()
+        opened.engine.dispose()
 
 
 def _growing(distribution: BaseDistribution) -> BaseDistribution:

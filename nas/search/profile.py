@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -17,16 +17,20 @@ from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
 
 SAMPLE = 400
-"""Random draws on which shares and medians are counted."""
+"""Random draws on which shares and medians are counted, in a space of more than `MOST_COUNTED` draws."""
+
+MOST_COUNTED = 10_000
+"""A space of at most so many draws is counted whole."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """Sizes and shares of a space; shares from 0 to 1 over random draws.
+    """Sizes and shares of a space; shares from 0 to 1 over all draws of a small space, random ones of a large one.
 
-    `share_feasible` counts draws that fit as drawn; `blocks`, for each type alone, the draws whose skeleton fits at
-    some widths. `smallest_budget` is the least limit that would do, of the params or the first metric limited;
-    `smallest_budgets` says it for each metric limited.
+    `share_feasible` counts draws that fit as drawn, `blocks` the same among the draws of each type alone, and
+    `scaled` those of each type that fit once their widths are scaled. `smallest_budget` is the least limit that would
+    do, of the params or the first metric limited; `smallest_budgets` says it for each metric limited; `problem` says
+    why nothing fits.
     """
 
     feasible: bool
@@ -34,41 +38,69 @@ class Profile:
     share_feasible: float
     params: Mapping[str, int]
     blocks: Mapping[str, float]
+    scaled: Mapping[str, float]
     smallest_budget: int
     smallest_budgets: Mapping[str, int]
+    problem: str = ""
     seconds_expected: float | None = None
 
 
 def profile(space: Space, blocks: Blocks, budget: Budget, *, fill: bool = True) -> Profile:
     """Count what fits; nothing is built or trained."""
     costs = Costs(space, blocks, budget)
-    picker = RandomPicker(random.Random(0))
-    draws = [space.draw(picker) for _ in range(SAMPLE)]
+    draws = _sample(space)
     counted = [costs.numbers(draw.skeleton, draw.widths) for draw in draws]
     built = [numbers.params for numbers in counted if numbers is not None]
-    fits = sum(
-        numbers is not None and costs.use(numbers) <= 1 and budget.sees(costs.field(draw.skeleton, draw.widths))
-        for draw, numbers in zip(draws, counted, strict=True)
-    )
     limits = smallest_budgets(costs)
     ends = [_number(costs, "params", way) for way in (smallest(costs, "params"), largest(costs, "params"))]
+    alone = {block: Costs(space.only(block), blocks, budget) for block in space.blocks}
     return Profile(
         feasible=is_feasible(costs, fill=fill),
         space_size=space.size(),
-        share_feasible=fits / SAMPLE,
+        share_feasible=_share(draws, costs),
         params={"min": ends[0], "median": int(median(built)) if built else 0, "max": ends[1]},
-        blocks={block: _share(space.only(block), blocks, budget, fill) for block in space.blocks},
+        blocks={block: _share(_sample(own.space), own) for block, own in alone.items()},
+        scaled={block: _scaled_share(own, fill) for block, own in alone.items()},
         smallest_budget=limits.get("params", next(iter(limits.values()), 0)),
         smallest_budgets=limits,
+        problem=_problem(costs, fill),
     )
 
 
-def _share(space: Space, blocks: Blocks, budget: Budget, fill: bool) -> float:
-    """Of one type's draws, those whose skeleton fits at some widths."""
-    costs, picker = Costs(space, blocks, budget), RandomPicker(random.Random(0))
-    draws = [space.draw(picker) for _ in range(SAMPLE // 4)]
+def _sample(space: Space) -> list[Draw]:
+    """All draws of a small space, else random ones."""
+    if space.size() <= MOST_COUNTED and len(set(space.blocks)) == len(space.blocks):
+        return list(space.draws())
+    picker = RandomPicker(random.Random(0))
+    return [space.draw(picker) for _ in range(SAMPLE)]
+
+
+def _share(draws: Sequence[Draw], costs: Costs) -> float:
+    """The share of the draws that fit as drawn."""
+    return sum(_fits(draw, costs) for draw in draws) / len(draws)
+
+
+def _fits(draw: Draw, costs: Costs) -> bool:
+    numbers = costs.numbers(draw.skeleton, draw.widths)
+    if numbers is None or costs.use(numbers) > 1:
+        return False
+    return costs.budget.sees(costs.field(draw.skeleton, draw.widths))
+
+
+def _scaled_share(costs: Costs, fill: bool) -> float:
+    """The share of random draws whose skeleton fits at some widths."""
+    picker = RandomPicker(random.Random(0))
+    draws = [costs.space.draw(picker) for _ in range(SAMPLE // 4)]
     found = [(draw, project(draw, costs, fill=fill)) for draw in draws]
     return sum(one is not None and one.draw.skeleton == draw.skeleton for draw, one in found) / len(draws)
+
+
+def _problem(costs: Costs, fill: bool) -> str:
+    try:
+        check_feasible(costs, fill=fill)
+    except BudgetError as error:
+        return str(error)
+    return ""
 
 
 def is_feasible(costs: Costs, *, fill: bool = True) -> bool:

@@ -13,6 +13,7 @@ from nas.arch.spec import Architecture, BlockPart, Layer, settings, walk
 from nas.blocks.base import Block
 from nas.blocks.costing import block_field, block_layers, full_settings
 from nas.blocks.trace import LayerCost, NetworkCost
+from nas.blocks.verify import prove
 
 LAYER_FIELDS = (
     "name",
@@ -53,6 +54,7 @@ def block_record(
     firsts = {name: next(iter(values)) for name, values in block.choices.items()}
     full = full_settings(block, {**firsts, **(given or {})})
     layers = block_layers(block, input, width, stride, settings(full))
+    prove(block, input, width, stride, settings(full))
     output = (width, -(-input[1] // stride), -(-input[2] // stride))
     total = {name: sum(getattr(layer, name) for layer in layers) for name in _SUMMED}
     return {

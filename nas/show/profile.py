@@ -16,15 +16,10 @@ def profile_record(profile: Profile) -> dict[str, Any]:
         "share_feasible": profile.share_feasible,
         "params": dict(profile.params),
         "blocks": dict(profile.blocks),
+        "scaled": dict(profile.scaled),
         "smallest_budget": profile.smallest_budget,
         "seconds_expected": profile.seconds_expected,
     }
-
-
-def smallest_text(profile: Profile) -> str:
-    """What the cheapest networks cost of what is limited."""
-    told = ", ".join(f"{name} {limit:,}" for name, limit in profile.smallest_budgets.items())
-    return f"the smallest budget that would do: {told}"
 
 
 def profile_text(profile: Profile) -> str:
@@ -33,9 +28,13 @@ def profile_text(profile: Profile) -> str:
     lines = [
         ("feasible", "yes" if profile.feasible else "no"),
         ("networks", count(profile.space_size)),
-        ("of them fit", percent(profile.share_feasible)),
+        ("fit as drawn", percent(profile.share_feasible)),
         ("params", params),
         ("smallest", ", ".join(f"{name} {limit:,}" for name, limit in profile.smallest_budgets.items())),
         ("expected", seconds(profile.seconds_expected) or "not known"),
     ]
-    return pairs([*lines, *((f"  {name}", f"{percent(share)} fit") for name, share in profile.blocks.items())])
+    shares = [
+        (f"  {name}", f"{percent(share)} fit as drawn, {percent(profile.scaled[name])} with widths scaled")
+        for name, share in profile.blocks.items()
+    ]
+    return pairs([*lines, *shares])

@@ -21,7 +21,7 @@ from nas.store.tables import architecture, architecture_block, study, trial
 
 MEASURED = (
     *("accuracy", "accuracy_low", "accuracy_high", "repeats", "test_accuracy", "test_low", "test_high"),
-    *("epochs", "epochs_done", "device", "precision"),
+    *("epochs", "epochs_done", "device", "precision", "versions"),
 )
 """What a reused trial takes over; its seconds are 0, since nothing was trained."""
 

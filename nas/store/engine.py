@@ -5,6 +5,7 @@ All that differs between SQLite and PostgreSQL stands in this file.
 
 from __future__ import annotations
 
+import os
 import random
 import sqlite3
 import time
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 from sqlalchemy import (
     URL,
@@ -169,7 +171,7 @@ def sqlite_file(url: URL) -> Path | None:
 def connect(url: URL) -> Storage:
     """A storage whose engine is fit for many processes; whatever the database holds, or does not."""
     try:
-        engine = create_engine(url, **engine_options(url))
+        engine = create_engine(url, **engine_options(url), **_read_only(url))
     except (ImportError, NoSuchModuleError) as error:
         wanted = DRIVERS[url.get_backend_name()]
         raise StorageError(f"{shown(url)}: its driver is not installed; pip install '{wanted}'") from error
@@ -178,6 +180,15 @@ def connect(url: URL) -> Storage:
         event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _BEGIN[engine.dialect.name])
     return Storage(url.render_as_string(hide_password=False), shown(url), engine)
+
+
+def _read_only(url: URL) -> dict[str, Any]:
+    """How to open a SQLite file in a folder where nothing can be written: as one that nobody changes."""
+    file = sqlite_file(url)
+    if file is None or not file.exists() or os.access(file.absolute().parent, os.W_OK):
+        return {}
+    uri = f"file:{quote(str(file.absolute()))}?immutable=1"
+    return {"creator": lambda: sqlite3.connect(uri, uri=True, check_same_thread=False)}
 
 
 def engine_options(url: URL) -> dict[str, Any]:

@@ -153,7 +153,9 @@ def _numbered(storage: Storage, study_name: str, number: str) -> ColumnElement[b
     highest = select(func.max(trial.c.number)).where(trial.c.study_id == asked.id)
     with storage.read() as connection:
         last = connection.scalar(highest)
-        here = (trial.c.study_id == asked.id) & (trial.c.number == (int(number) if number.isdecimal() else -1))
+        here = (trial.c.study_id == asked.id) & (
+            trial.c.number == (int(number) if number.isdecimal() and len(number) < 10 else -1)
+        )
         if connection.scalar(select(trial.c.id).where(here)) is None:
             known = "it has none" if last is None else f"its trials are 0 to {last}"
             raise NotFound(f"no trial {number!r} in study {study_name!r}; {known}")
@@ -161,6 +163,7 @@ def _numbered(storage: Storage, study_name: str, number: str) -> ColumnElement[b
 
 
 def _fingerprint(storage: Storage, prefix: str) -> str:
+    prefix = prefix.lower()
     if len(prefix) < SHORTEST_PREFIX:
         raise NotFound(f"architecture {prefix!r}: give at least {SHORTEST_PREFIX} characters of its fingerprint")
     begins = func.substr(architecture.c.fingerprint, 1, len(prefix)) == prefix

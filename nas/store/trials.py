@@ -152,10 +152,24 @@ def unmirrored(storage: Storage, study_id: int) -> list[tuple[TrialRecord, tuple
         return [(trial_record(row), epochs_of(connection, row.id)) for row in rows]
 
 
-def mark_mirrored(storage: Storage, ids: Collection[int]) -> None:
-    """Note that trials are in Optuna's tables."""
+def claim_mirrored(storage: Storage, trial_id: int) -> bool:
+    """Note that a trial is in Optuna's tables; False where somebody else did, who then writes it there."""
+    ours = update(trial).where(trial.c.id == trial_id, trial.c.mirrored.is_(False)).values(mirrored=True)
     with storage.write() as connection:
-        connection.execute(update(trial).where(trial.c.id.in_(ids)).values(mirrored=True))
+        return connection.execute(ours).rowcount > 0
+
+
+def mirrored(storage: Storage, study_id: int) -> dict[int, int]:
+    """The numbers, with their ids, of the trials that were noted to be in Optuna's tables."""
+    noted = select(trial.c.number, trial.c.id).where(trial.c.study_id == study_id, trial.c.mirrored.is_(True))
+    with storage.read() as connection:
+        return {row.number: row.id for row in connection.execute(noted)}
+
+
+def unmark_mirrored(storage: Storage, ids: Collection[int]) -> None:
+    """Note that trials are not in Optuna's tables after all: whoever noted it died before writing them."""
+    with storage.write() as connection:
+        connection.execute(update(trial).where(trial.c.id.in_(ids)).values(mirrored=False))
 
 
 def _progress(connection: Connection, trial_id: int, owner: str, done: int, lease_seconds: float) -> bool:

@@ -9,8 +9,9 @@ from typing import Any
 
 from nas.arch.record import TrialRecord
 from nas.arch.spec import Architecture
-from nas.blocks.registry import Blocks
+from nas.blocks.registry import BUILT_IN, Blocks
 from nas.blocks.trace import cost
+from nas.errors import ExportError
 from nas.net.batches import Normalisation
 from nas.net.export import Exported, export
 from nas.store.engine import Storage
@@ -23,8 +24,10 @@ def export_network(
 ) -> Exported:
     """Write a network into a folder: with weights and figures where it is a trial's, else as drawn.
 
-    Raises ExportError where the folder holds something else, or the network cannot be written.
+    Raises ExportError where the folder holds something else, the network cannot be written, or a plugin has changed
+    since the trial was trained: its weights in another module would be another network.
     """
+    _check_unchanged(architecture, trial, blocks)
     weights: bytes | None = None
     images: Mapping[str, Any] = {}
     metrics = asdict(cost(architecture, blocks).totals)
@@ -45,6 +48,18 @@ def export_network(
         class_names=images.get("class_names", ()),
         title=title,
     )
+
+
+def _check_unchanged(architecture: Architecture, trial: TrialRecord | None, blocks: Blocks) -> None:
+    # Releases of our own keep what the built-in blocks compute; a stranger's version is the word we have.
+    strange = [name for name in architecture.blocks if name in blocks and blocks.registered[name].plugin != BUILT_IN]
+    for name in strange:
+        trained, now = trial.versions.get(name) if trial else None, blocks.version(name)
+        if trained is not None and trained != now:
+            raise ExportError(
+                f"block {name!r} was of plugin {trained} when the trial was trained and is of {now} now: export with "
+                "the plugin as it was, or train the network again in a study of another name"
+            )
 
 
 def _figures(trial: TrialRecord) -> dict[str, Any]:

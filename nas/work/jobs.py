@@ -47,8 +47,9 @@ def run_study(
     store = create_storage(storage)
     try:
         record = enter(store, study)
-        fleet = _fleet(store, record, study, blocks, _job(storage, study, plugins, where), workers)
-        run(store, record, study.space, fleet, watch, timeout=timeout)
+        if status(store, record.name).state != "complete":
+            fleet = _fleet(store, record, study, blocks, _job(storage, study, plugins, where), workers)
+            run(store, record, study.space, fleet, watch, timeout=timeout)
         _check_failures(store, record)
         return find_study(store, record.name)
     finally:
@@ -56,11 +57,16 @@ def run_study(
 
 
 def _check_failures(storage: Storage, record: StudyRecord) -> None:
-    """Raise NasError where so many trials failed that they are no longer replaced."""
-    if status(storage, record.name).state == "failed":
-        failed = trials(storage, record.id, states=(FAILED,))
-        last = failed[-1].reason
-        raise NasError(f"study {record.name!r}: {len(failed)} trials failed, more than are replaced; the last: {last}")
+    """Raise NasError where so many trials failed that they are no longer replaced, or all there could be."""
+    found = status(storage, record.name)
+    failed = trials(storage, record.id, states=(FAILED,))
+    if found.state == "failed":
+        why = f"{len(failed)} trials failed, more than are replaced"
+    elif found.state == "complete" and failed and len(failed) == len(trials(storage, record.id)):
+        why = f"every network of the space was tried and all {len(failed)} failed"
+    else:
+        return
+    raise NasError(f"study {record.name!r}: {why}; the last: {failed[-1].reason}")
 
 
 def _job(storage: str, study: Study, plugins: Sequence[str], device: str) -> Job:

@@ -32,7 +32,7 @@ def test_help_lists_every_command_and_imports_nothing_heavy(nas):
     assert [line.split()[0] for line in out.partition("Commands:")[2].splitlines() if line] == list(door.COMMANDS)
 
 
-@pytest.mark.parametrize("words", ["studies", "status alpha", "trials alpha", "best", "rm beta -y"])
+@pytest.mark.parametrize("words", ["studies", "status alpha", "trials alpha", "best"])
 def test_reading_commands_load_neither_torch_nor_optuna_nor_plugins(world, words):
     loaded = loaded_by(*words.split(), cwd=world)
     assert "sqlalchemy" in loaded

@@ -8,15 +8,17 @@ import pytest
 import torch
 from sqlalchemy import text
 
+from nas.arch.read import architecture_from_json
 from nas.arch.record import COMPLETE, FAILED, PRUNED
 from nas.blocks.registry import load_blocks
-from nas.errors import BlockError, BudgetError, DataError, NasError, StudyFileError
+from nas.errors import BlockError, BudgetError, DataError, ExportError, NasError, StudyFileError
 from nas.store.engine import open_storage
-from nas.store.ranking import best
+from nas.store.ranking import best, find
 from nas.store.status import status
 from nas.store.studies import find_study
-from nas.store.trials import history, trial_epochs
+from nas.store.trials import history, trial_epochs, trials
 from nas.store.weights import get_weights
+from nas.work.handover import export_network
 from nas.work.jobs import profile_study, run_study
 
 BROKEN = '''
@@ -54,6 +56,26 @@ class Liar(Block):
 def nas_register_blocks(register):
     register(Fragile)
     register(Liar)
+'''
+
+
+SEER = '''
+from torch import nn
+from nas import Block, Cost, hookimpl
+
+class Seer(Block):
+    """Says that it sees far, at one width alone."""
+    name = "seer"
+    def build(self, in_channels, width, stride):
+        return nn.Conv2d(in_channels, width, 3, stride, 1, bias=False)
+    def cost(self, shape, width, stride):
+        weights = 9 * shape[0] * width
+        pixels = -(-shape[1] // stride) * -(-shape[2] // stride)
+        return Cost(weights, weights, weights * pixels, width * pixels, 500 if width == 24 else 3)
+
+@hookimpl
+def nas_register_blocks(register):
+    register(Seer)
 '''
 
 
@@ -279,4 +301,50 @@ def test_trials_name_the_plugins_of_their_blocks(url, study_file, plugins):
             name: load_blocks().version(name) for name in trial.blocks
         }
     assert json.dumps(dict(find_study(storage, "small").config))
+    storage.close()
+
+
+def test_network_of_a_plugin_that_changed_since_is_not_handed_over(url, study_file, plugins, tmp_path):
+    path = study_file(blocks=["fragile", "conv"], trials=6, epochs=1)
+    run_study(path, storage=url, workers=0, plugins=plugins, overrides=["space.stages=[1]"])
+    storage = opened(url)
+    trial = next(one for one in trials(storage, states=(COMPLETE,)) if "fragile" in one.blocks)
+    spec, _ = find(storage, f"small#{trial.number}")
+    architecture = architecture_from_json(spec)
+    written = export_network(architecture, trial, tmp_path / "a", storage=storage, blocks=load_blocks(plugins))
+    assert {"model.py", "weights.safetensors"} <= {file.name for file in written.files}
+    file = tmp_path / "plugins" / "broken.py"
+    file.write_text(file.read_text().replace("3, stride, 1), scale", "3, stride, 1, dilation=1), scale"))
+    with pytest.raises(ExportError, match=r"block 'fragile' was of plugin broken 0\+\w+ when the trial was trained"):
+        export_network(architecture, trial, tmp_path / "b", storage=storage, blocks=load_blocks(plugins))
+    assert not (tmp_path / "b").exists()
+    storage.close()
+
+
+def test_finished_study_starts_no_worker(url, study_file):
+    path = study_file(trials=1, epochs=1)
+    run_study(path, storage=url, workers=0)
+    told = []
+    run_study(path, storage=url, workers=0, watch=told.append)
+    assert told == []
+
+
+def test_study_whose_every_network_failed_is_an_error(url, study_file, plugins):
+    path = study_file(blocks=["fragile"], trials=5, epochs=1)
+    overrides = ["space.widths=[8]", "space.stages=[1]", "train.learning_rate=1e30"]
+    with pytest.raises(NasError, match="every network of the space was tried and all 3 failed; the last: "):
+        run_study(path, storage=url, workers=0, plugins=plugins, overrides=overrides)
+
+
+def test_lie_about_the_receptive_field_ends_the_trial(url, study_file, tmp_path):
+    folder = tmp_path / "lies"
+    folder.mkdir()
+    (folder / "seer.py").write_text(SEER)
+    path = study_file(blocks=["seer", "conv"], trials=3, epochs=1)
+    overrides = ["space.widths=[24]", "budget.params='1M'"]
+    record = run_study(path, storage=url, workers=0, plugins=[str(folder)], overrides=overrides)
+    storage = opened(url)
+    lied = [one for one in history(storage, record.id) if "seer" in one.blocks]
+    assert lied
+    assert {(one.state, "declares 500 receptive_field and has 3" in one.reason) for one in lied} == {(FAILED, True)}
     storage.close()
