@@ -29,6 +29,8 @@ def export(settings: Settings, arch: str, output: Path, form: str) -> None:
     exported = export_network(found.architecture, found.trial, output, storage=found.storage, blocks=blocks)
     files = [str(file) for file in exported.files]
     print_record(form, {"files": files, "problem": exported.problem}, "\n".join(files))
+    if found.trial is not None and not any(file.suffix == ".safetensors" for file in exported.files):
+        note("no weights: those of this trial were not kept; `[search] keep` says how many of the best are")
     if exported.problem:
         note(exported.problem)
     note("checked: read back, the network gives the same scores")

@@ -14,7 +14,8 @@ from nas.arch.spec import settings
 from nas.blocks.base import Block, allowed
 from nas.blocks.costing import block_layers, full_settings, is_valid
 from nas.blocks.registry import Blocks
-from nas.errors import BlockError, StudyFileError
+from nas.data.names import DATASETS
+from nas.errors import BlockError, StudyFileError, nearest
 from nas.study.file import StudyFile, parse, read_toml, study_from_data, unknown_key
 from nas.study.numbers import plain, shown
 from nas.study.space import STEM
@@ -45,10 +46,19 @@ def open_study(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> 
     data = read_toml(path)
     study, problems = parse(data, str(path), path=path, overrides=overrides)
     asked = _asked(study.space) if study else _readable(data.get("space"))
-    problems += _check(asked, blocks)
+    problems += [*_unknown_dataset(data.get("dataset")), *_check(asked, blocks)]
     if study is None or problems:
         raise StudyFileError(str(path), problems)
     return study
+
+
+def _unknown_dataset(name: object) -> list[str]:
+    """The line on a data set that is neither known nor written as a path."""
+    known = [dataset.name for dataset in DATASETS if dataset.available]
+    if not isinstance(name, str) or not name.strip() or name in known or "/" in name or Path(name).suffix:
+        return []
+    allowed = f"{', '.join(known)}, or the path of an .npz file"
+    return [f"dataset: {shown(name)} is not known{nearest(name, known)}; allowed: {allowed}"]
 
 
 def check_study(study: StudyFile, blocks: Blocks, input: Shape) -> None:
@@ -213,8 +223,8 @@ def _tried(asked: Asked, block: Block, given: Mapping[str, Value]) -> str | None
     """None once any choices and width of the study can be built, else the first reason given."""
     reasons: list[str] = []
     for width, chosen in islice(_calls(asked, block), _MOST_TRIED):
-        values = settings(full_settings(block, {**chosen, **given}))
         try:
+            values = settings(full_settings(block, {**chosen, **given}))
             if is_valid(block, width, width, 1, values):
                 block_layers(block, (width, _PLAIN_SIDE, _PLAIN_SIDE), width, 1, values)
                 return None

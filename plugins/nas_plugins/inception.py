@@ -7,6 +7,7 @@ branches b1, b3, bk, bp that sum to w, and reductions r3, rk.
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 import torch
@@ -72,9 +73,10 @@ def branch_widths(width: int, split: str, branches: str = "") -> Branches:
     Behind the reductions stand 3/4 and 1/2 of the branch's width, as in module 3a. Raises ValueError on another form.
     """
     if branches:
-        first, second, third, last = branches.replace(" ", "").split(",")
-        (reduce_three, wide_three), (reduce_large, wide_large) = second.split(":"), third.split(":")
-        return Branches(*map(int, (first, reduce_three, wide_three, reduce_large, wide_large, last)))
+        found = re.fullmatch(r"(\d+),(\d+):(\d+),(\d+):(\d+),(\d+)", branches.replace(" ", ""))
+        if found is None:
+            raise ValueError(f'branches {branches!r} are not of the form "64,96:128,16:32,32"')
+        return Branches(*map(int, found.groups()))
     three, rest = (width // 2, width // 8) if split == "paper" else (width // 4, width // 4)
     return Branches(width - three - 2 * rest, max(1, 3 * three // 4), three, max(1, rest // 2), rest, rest)
 

@@ -75,7 +75,7 @@ def test_run_and_profile_of_a_budget_that_nothing_meets_are_3(study, nas, home):
     ran, profiled = nas("run", file), nas("profile", file)
     assert (ran.code, profiled.code) == (3, 3)
     assert "the smallest has" in ran.err
-    assert "the smallest budget that would do: params " in profiled.err
+    assert "budget.params: no network has at most 100; the smallest has " in profiled.err
     assert profiled.out.startswith("feasible")
     assert not (home / "nas.db").exists()
 
@@ -83,7 +83,8 @@ def test_run_and_profile_of_a_budget_that_nothing_meets_are_3(study, nas, home):
 def test_profile_json_has_the_fields_of_the_contract(study, nas_json, nas):
     found = nas_json("profile", study())
     assert list(found) == [
-        *("feasible", "space_size", "share_feasible", "params", "blocks", "smallest_budget", "seconds_expected")
+        *("feasible", "space_size", "share_feasible", "params", "blocks", "scaled", "smallest_budget"),
+        "seconds_expected",
     ]
     assert found["feasible"] is True
     assert list(found["params"]) == ["min", "median", "max"]

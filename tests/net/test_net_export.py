@@ -397,7 +397,7 @@ def test_block_that_no_program_can_hold_is_an_error(make, tmp_path: Path) -> Non
                 return super().forward(x) if float(x.sum()) > 0 else super().forward(x) * 2
         return Local({CONV.removeprefix("nn.Conv2d(").removesuffix(")")})
 """
-    plugin(tmp_path, "wild", "", f"{body}\n    def cost(self, shape, width, stride):\n        return Cost(params=8)\n")
+    plugin(tmp_path, "wild", "", body)
     blocks = load_blocks([tmp_path], load=())
     with pytest.raises(ExportError, match=r"neither as source nor by torch\.export"):
         exported(make({"block": "wild", "width": 4}), blocks, tmp_path / "out")

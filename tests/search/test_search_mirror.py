@@ -101,17 +101,17 @@ def test_second_update_writes_nothing(storage, study):
     assert len(loaded(storage)) == 4
 
 
-def test_kill_between_writing_and_marking_is_repaired(storage, study, monkeypatch):
+def test_kill_between_claiming_and_writing_is_repaired(storage, study, monkeypatch):
     trained(storage, study)
 
     def killed(*_):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("nas.search.mirror.mark_mirrored", killed)
+        patch.setattr(Mirror, "_add", killed)
         with pytest.raises(KeyboardInterrupt):
             mirrored(storage, study)
-    assert len(loaded(storage)) == 4
+    assert loaded(storage) == []
     mirrored(storage, study)
     assert [trial.user_attrs[NUMBER] for trial in loaded(storage)] == [0, 1, 2, 3]
     assert mirrored(storage, study) == 0

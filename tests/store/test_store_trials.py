@@ -11,10 +11,10 @@ from nas.store.claims import Answer
 from nas.store.ranking import best
 from nas.store.studies import create_study
 from nas.store.trials import (
+    claim_mirrored,
     confirm_trial,
     finish,
     history,
-    mark_mirrored,
     peers,
     record_epoch,
     trial_epochs,
@@ -122,5 +122,6 @@ def test_ended_trials_wait_for_the_mirror_once(storage, study):
     held(storage, study, 2)
     [(trial, epochs)] = unmirrored(storage, study.id)
     assert (trial.id, len(epochs)) == (ended, 3)
-    mark_mirrored(storage, [ended])
+    assert claim_mirrored(storage, ended)
+    assert not claim_mirrored(storage, ended)
     assert unmirrored(storage, study.id) == []

@@ -78,7 +78,10 @@ def test_stem_kernel_that_conv_does_not_take_is_named(small, write, blocks):
         ({"nrom": '"none"'}, "space.nrom: unknown key (did you mean 'norm'?); allowed: blocks, kernels, widths"),
         ({"kernel": 3}, "space.kernel: a choice of block 'stacked', which the study varies; allowed: options of"),
         ({"norm": '"foo"'}, "space.norm: 'foo' cannot be built by stacked, grouped at any width of the study"),
-        ({"norm": 5}, "space.norm: 5 cannot be built by stacked, grouped at any width of the study; default: 'batch'"),
+        (
+            {"norm": 5},
+            "space.norm: 5 cannot be built by stacked, grouped at any width of the study (block 'stacked': norm =",
+        ),
         ({"branches": '""'}, "space.branches: unknown key; allowed: blocks,"),
     ],
 )
@@ -101,7 +104,7 @@ def test_option_of_one_width_is_tried_at_every_width(small, write, blocks):
 def test_option_in_a_form_the_block_cannot_read_tells_its_reason(small, write, blocks):
     text = with_options(small, branches='"3,4"').replace('"stacked"', '"inception"')
     (line,) = check_blocks(read_study(write(text)), blocks)
-    assert "valid failed: ValueError: not enough values to unpack" in line
+    assert "valid failed: ValueError: branches '3,4' are not of the form" in line
     assert line.endswith("default: ''")
 
 
@@ -213,3 +216,12 @@ def test_config_from_before_a_key_existed_takes_its_default(study):
     assert changes(old, config) == []
     del old["space"]["kernels"]
     assert len(changes(old, config)) == 3
+
+
+def test_unknown_data_set_is_told_with_the_other_mistakes(small, write, blocks):
+    text = small.replace('"digits"', '"digts"').replace("kernels = [3, 5]", "kernels = [4]")
+    with pytest.raises(StudyFileError) as caught:
+        open_study(write(text), blocks)
+    told = "\n".join(caught.value.problems)
+    assert "dataset: 'digts' is not known (did you mean 'digits'?); allowed: digits, or the path of an .npz" in told
+    assert "space.kernels: 4 is even" in told
