@@ -19,7 +19,7 @@ from nas.store.status import status
 from nas.store.studies import find_study
 from nas.store.trials import trials
 from nas.work.expected import seconds_expected
-from nas.work.launch import Fleet, InProcess, Processes, Watch, run
+from nas.work.launch import Fleet, InProcess, Processes, Watch, catch_up, run
 from nas.work.prepare import Study, check_budget, enter, prepare
 from nas.work.process import Job
 
@@ -47,7 +47,9 @@ def run_study(
     store = create_storage(storage)
     try:
         record = enter(store, study)
-        if status(store, record.name).state != "complete":
+        if status(store, record.name).state == "complete":
+            catch_up(store, record, study.space)
+        else:
             fleet = _fleet(store, record, study, blocks, _job(storage, study, plugins, where), workers)
             run(store, record, study.space, fleet, watch, timeout=timeout)
         _check_failures(store, record)

@@ -97,6 +97,15 @@ def run(
         mirror.close()
 
 
+def catch_up(storage: Storage, record: StudyRecord, space: Space) -> None:
+    """Write into Optuna's tables what a run that was killed at its end did not."""
+    mirror = Mirror(storage, record, space)
+    try:
+        mirror.update()
+    finally:
+        mirror.close()
+
+
 @contextmanager
 def _interruptible() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does."""

@@ -242,6 +242,16 @@ def test_optuna_tables_mirror_every_trial(url, study_file):
     storage.close()
 
 
+def test_finished_study_run_again_completes_the_mirror(url, study_file):
+    path = study_file(trials=2, epochs=1)
+    record = run_study(path, storage=url, workers=0)
+    optuna.delete_study(study_name="small", storage=url)
+    run_study(path, storage=url, workers=0)
+    mirrored = optuna.load_study(study_name="small", storage=url).trials
+    assert sorted(one.user_attrs["nas_trial"] for one in mirrored) == [0, 1]
+    assert record.trials == 2
+
+
 def test_images_facts_are_kept_for_export(url, study_file):
     run_study(study_file(trials=1, epochs=1), storage=url, workers=0)
     storage = opened(url)
