@@ -9,8 +9,12 @@ from statistics import median
 MACS_FACTOR = 2.0
 """Peers cost between half and twice as many macs."""
 
-FIRST_SHARE = 0.3
-"""Nothing is pruned in the first epochs: while the learning rate rises accuracies say little about the end."""
+FIRST_SHARE = {"median": 0.3, "hyperband": 0.1}
+"""Nothing is pruned in the first epochs: while the learning rate rises accuracies say little about the end. Hyperband
+spreads its rungs wider, and keeps a third rather than a half."""
+
+LAST_SHARE = 0.8
+"""Nor in the last ones: so near the end a result that can be ranked is worth more than the epochs saved."""
 
 FEWEST_PEERS = 5
 """Nothing is pruned before so many peers have reached the epoch."""
@@ -19,9 +23,14 @@ REDUCTION = 3
 """Hyperband: the best third of a rung goes on."""
 
 
-def first_epoch(epochs: int) -> int:
+def first_epoch(pruner: str, epochs: int) -> int:
     """The first epoch at which a trial may be pruned."""
-    return max(1, math.ceil(FIRST_SHARE * epochs))
+    return max(1, math.ceil(FIRST_SHARE[pruner] * epochs))
+
+
+def last_epoch(epochs: int) -> int:
+    """The last epoch at which a trial may be pruned; never the last of all."""
+    return int(LAST_SHARE * epochs)
 
 
 def pruner_for(name: str, epochs: int) -> str:
@@ -32,10 +41,12 @@ def pruner_for(name: str, epochs: int) -> str:
 
 
 def asks_peers(pruner: str, epoch: int, epochs: int, number: int) -> bool:
-    """Whether the pruner has a question at this epoch of this trial; the last epoch is never pruned."""
-    if pruner == "none" or not first_epoch(epochs) <= epoch < epochs:
+    """Whether the pruner has a question at this epoch of this trial; the last epochs are never pruned."""
+    if pruner == "none":
         return False
-    return pruner == "median" or epoch in rungs(epochs, number)
+    if pruner == "hyperband":
+        return epoch in rungs(epochs, number)
+    return first_epoch(pruner, epochs) <= epoch <= last_epoch(epochs)
 
 
 def should_prune(pruner: str, best: float, peers: Sequence[float]) -> bool:
@@ -55,9 +66,9 @@ def should_prune(pruner: str, best: float, peers: Sequence[float]) -> bool:
 
 def rungs(epochs: int, number: int) -> list[int]:
     """The epochs at which hyperband looks at a trial: brackets take turns, each starting three times later."""
-    start = first_epoch(epochs)
+    start = first_epoch("hyperband", epochs)
     all_rungs = []
-    while start < epochs:
+    while start <= last_epoch(epochs):
         all_rungs.append(start)
         start *= REDUCTION
     return all_rungs[number % len(all_rungs) :] if all_rungs else []

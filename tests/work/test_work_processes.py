@@ -130,14 +130,14 @@ def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(tmp_path, url,
     assert given[0] == given[1]
 
 
-def test_worker_that_cannot_begin_ends_the_run_with_its_reason(url, study_file, tmp_path, start):
+def test_worker_that_cannot_begin_ends_the_run_with_its_reason(url, study_file, tmp_path, start, monkeypatch):
     folder = tmp_path / "plugins"
     folder.mkdir()
     (folder / "odd.py").write_text(
         "import os\nif os.getenv('OMP_NUM_THREADS') == '1' and os.getppid() != int(os.environ['RUNNER_PARENT']):\n"
         "    os._exit(7)\n"
     )
-    os.environ["RUNNER_PARENT"] = str(os.getpid())
+    monkeypatch.setenv("RUNNER_PARENT", str(os.getpid()))
     process = start(study_file(), "--workers", 1, "--plugins-dir", folder)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
