@@ -28,7 +28,7 @@ lint: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/proposals.py
-	$(BIN)/python benchmarks/workers.py
+	$(BIN)/python benchmarks/workers.py --workers 32 --trials 1000 --seconds 0.2 --kill-every 0.5
 
 clean:
 	rm -rf .venv build dist *.egg-info nas.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \

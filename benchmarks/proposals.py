@@ -14,21 +14,18 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import os
-import platform
 import random
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import torch
 from attainable import BAND, Attainable
+from provenance import provenance
 from random_spaces import BUDGETS, Stranger, random_budget, random_space
 
 from nas.blocks.registry import Blocks, load_blocks
@@ -166,33 +163,11 @@ def total(run: Run) -> Tally:
     return whole
 
 
-def commit() -> str | None:
-    """The commit of this checkout, None without git."""
-    here = Path(__file__).parent
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=here, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()
-
-
-def machine() -> dict[str, Any]:
-    """What it ran on."""
-    return {
-        "system": f"{platform.system()} {platform.machine()}",
-        "cores": os.cpu_count(),
-        "python": platform.python_version(),
-        "torch": str(torch.__version__),
-    }
-
-
 def report(run: Run, seconds: float, processor: float, seed: int) -> dict[str, Any]:
     """The run as plain data."""
     whole = total(run)
     return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "commit": commit(),
-        "machine": machine(),
+        **provenance(),
         "seed": seed,
         "seconds": round(seconds, 1),
         "processor_seconds": round(processor, 1),

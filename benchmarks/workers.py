@@ -12,7 +12,6 @@ import argparse
 import hashlib
 import json
 import os
-import platform
 import random
 import signal
 import subprocess
@@ -21,6 +20,8 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+
+from provenance import commit, machine, provenance
 
 from nas.arch.record import COMPLETE, Candidate, Claim, EpochRecord, Outcome, StudyRecord, Totals, TrialRecord
 from nas.search.loop import Search
@@ -32,6 +33,7 @@ from nas.store.trials import history
 from nas.work.worker import Report, Worker, owner_name, release_dead
 
 STUDY = "simulated"
+RESULTS = Path(__file__).parent / "results" / "workers.json"
 
 
 class Numbered:
@@ -147,7 +149,8 @@ def main() -> None:
     if given.json:
         print(json.dumps(result))
         return
-    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    RESULTS.write_text(json.dumps(provenance() | result, indent=2) + "\n")
+    print(f"on {machine()}, commit {commit()}")
     for name, value in result.items():
         print(f"{name:>18}  {value}")
 
