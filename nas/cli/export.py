@@ -16,17 +16,18 @@ from nas.work.handover import export_network
 @click.command
 @click.argument("arch")
 @click.option("-o", "--output", metavar="DIR", type=click.Path(path_type=Path), required=True, help="The folder.")
+@click.option("--onnx", is_flag=True, help="Write model.onnx too; needs the extra nas[onnx].")
 @format_option
 @common
 @click.pass_obj
-def export(settings: Settings, arch: str, output: Path, form: str) -> None:
+def export(settings: Settings, arch: str, output: Path, onnx: bool, form: str) -> None:
     """Write a network as model.py (torch only), weights.safetensors if kept, architecture.json and metrics.json.
 
     ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file. The folder may hold an earlier export.
     """
     blocks = load_blocks(settings.plugins)
     found = find_architecture(arch, settings, blocks)
-    exported = export_network(found.architecture, found.trial, output, storage=found.storage, blocks=blocks)
+    exported = export_network(found.architecture, found.trial, output, storage=found.storage, blocks=blocks, onnx=onnx)
     files = [str(file) for file in exported.files]
     print_record(form, {"files": files, "problem": exported.problem}, "\n".join(files))
     if found.trial is not None and not any(file.suffix == ".safetensors" for file in exported.files):

@@ -27,11 +27,12 @@ from nas.net.batches import Normalisation
 from nas.net.build import Network, build, without_heads
 from nas.net.checkpoint import load_weights, weights_bytes
 from nas.net.model_file import Heading, model_text
+from nas.net.onnx_file import check_onnx, write_onnx
 from nas.net.source import Calls, NoSource, recorded
 
-MODEL, PROGRAM, WEIGHTS = "model.py", "model.pt2", "weights.safetensors"
+MODEL, PROGRAM, WEIGHTS, ONNX = "model.py", "model.pt2", "weights.safetensors", "model.onnx"
 DESCRIPTION, METRICS = "architecture.json", "metrics.json"
-OURS = frozenset((MODEL, PROGRAM, WEIGHTS, DESCRIPTION, METRICS, "model.onnx", "__pycache__"))
+OURS = frozenset((MODEL, PROGRAM, WEIGHTS, DESCRIPTION, METRICS, ONNX, "__pycache__"))
 """What an export may leave in a folder, and a later one may replace."""
 
 _numbers = itertools.count()
@@ -55,14 +56,19 @@ def export(
     normalisation: Normalisation,
     class_names: Sequence[str],
     title: Sequence[str] = (),
+    onnx: bool = False,
 ) -> Exported:
     """Write a network into a folder, all files or none, and check that it gives the same scores when read back.
 
-    `title` opens the docstring of `model.py`. Raises ExportError where the folder holds anything but an earlier
+    `title` opens the docstring of `model.py`; `onnx` adds `model.onnx`.
+
+    Raises ExportError where the folder holds anything but an earlier
     export, cannot be written, or the network can be written neither as source nor as a program.
     """
     folder = folder.absolute()
     _check_folder(folder)
+    if onnx:
+        check_onnx()
     architecture = normalise(architecture, blocks)
     lines = _heading(architecture, blocks, metrics, title, kept=weights is not None)
     heading = Heading(lines, normalisation, class_names)
@@ -78,6 +84,8 @@ def export(
         if weights is not None:
             (staging / WEIGHTS).write_bytes(weights_bytes(network))
         problem = _write_model(network.eval(), calls, heading, staging)
+        if onnx:
+            write_onnx(network, _images(architecture), staging / ONNX)
         names = sorted(path.name for path in staging.iterdir())
         _replace(folder, staging)
     except OSError as error:

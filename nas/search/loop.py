@@ -58,9 +58,10 @@ class Search:
                 mark_exhausted(self.storage, self.study.id)
                 return None
             result = claim(self.storage, self.study, self.owner, candidate, LEASE_SECONDS)
-            if result.kind in (Answer.FULL, Answer.CLAIMED):
+            if result.kind is Answer.CLAIMED:
                 return result.claim
-            if result.kind is Answer.BUSY:
+            if result.kind in (Answer.FULL, Answer.BUSY):
+                # Not now; but a trial may yet fail and be replaced, or the other study may stop.
                 self.proposer.taken(candidate)
                 return None
         return left

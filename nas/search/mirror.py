@@ -24,6 +24,7 @@ from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, StudyRecord, 
 from nas.search.params import replayed
 from nas.search.sampler import quiet
 from nas.store.engine import Storage, configure_sqlite, engine_options
+from nas.store.status import counts
 from nas.store.trials import claim_mirrored, mirrored, unmark_mirrored, unmirrored
 from nas.study.space import Space
 
@@ -31,6 +32,10 @@ NUMBER = "nas_trial"
 """The user attribute that holds our trial's number: Optuna numbers in the order of writing."""
 
 OPEN_TRIES = 6
+
+REPAIR_SECONDS = 60.0
+"""While another run of the study is alive, a trial that was claimed is left to it for so long after its end."""
+
 _jitter = random.SystemRandom()
 
 _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
@@ -63,8 +68,11 @@ class Mirror:
 
     def _repair(self) -> None:
         """Have written what an earlier run claimed and was killed before it wrote."""
+        # Asked in this order, so that what another run writes meanwhile is not taken for missing.
+        others = counts(self.storage, self.record.id)["running"] > 0
+        claimed = mirrored(self.storage, self.record.id, REPAIR_SECONDS if others else 0.0)
         written = {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
-        missing = [id for number, id in mirrored(self.storage, self.record.id).items() if number not in written]
+        missing = [id for number, id in claimed.items() if number not in written]
         unmark_mirrored(self.storage, missing)
 
     def close(self) -> None:

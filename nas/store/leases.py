@@ -68,7 +68,8 @@ def _busy() -> ColumnElement[bool]:
     """Trials whose claim was given up to another study, which is at the same question now."""
     other = trial.alias("other")
     same = same_question(other.c.fingerprint, other.c.dataset_hash, other.c.recipe_hash, other.c.seed)
-    return and_(trial.c.claim.is_(None), exists().where(same, other.c.claim.is_not(None), other.c.state == RUNNING))
+    live = (other.c.claim.is_not(None), other.c.state == RUNNING, other.c.lease >= database_clock())
+    return and_(trial.c.claim.is_(None), exists().where(same, *live))
 
 
 def _known_elsewhere(connection: Connection, row: Row[Any]) -> bool:
@@ -89,7 +90,8 @@ def _known_elsewhere(connection: Connection, row: Row[Any]) -> bool:
 def _hold(connection: Connection, row: Row[Any], owner: str, lease_seconds: float) -> None:
     # A claim given up is claimed anew; whoever left another unended trial of the same question gives up its own.
     key = claim_key(row.fingerprint, row.dataset_hash, row.recipe_hash, row.seed)
-    connection.execute(update(trial).where(trial.c.claim == key, trial.c.id != row.id).values(claim=None))
+    given_up = {"claim": None, "state": WAITING, "lease": 0.0, "revision": next_revision()}
+    connection.execute(update(trial).where(trial.c.claim == key, trial.c.id != row.id).values(given_up))
     held = {
         "state": RUNNING,
         "claim": key,

@@ -135,7 +135,11 @@ def _known_before() -> ColumnElement[bool]:
     """
     earlier = trial.alias("earlier")
     in_question = case((trial.c.state == PRUNED, trial.c.epochs_done), else_=trial.c.epochs)
-    return exists().where(
+    both_whole = and_(earlier.c.state == COMPLETE, trial.c.state == COMPLETE)
+    # One that was left, and went on after this trial had been pruned, had not answered when this one began.
+    answered = or_(both_whole, earlier.c.finished <= trial.c.started)
+    return and_(trial.c.epochs_done > 0) & exists().where(
+        answered,
         earlier.c.fingerprint == trial.c.fingerprint,
         earlier.c.dataset_hash == trial.c.dataset_hash,
         earlier.c.recipe_hash == trial.c.recipe_hash,

@@ -62,6 +62,8 @@ def update_study(
         if blocks is not None:
             changes["blocks"] = _appended(row, blocks)
             changes["exhausted"] = row.exhausted and len(blocks) == len(row.blocks)
+        if trials is not None and trials > row.trials:
+            changes["exhausted"] = False  # of a large space it is no proof: more trials look once more
         if changes:
             connection.execute(update(study).where(study.c.id == study_id).values(changes))
         return _record(_must_id(storage, connection, study_id))

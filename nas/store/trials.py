@@ -159,9 +159,10 @@ def claim_mirrored(storage: Storage, trial_id: int) -> bool:
         return connection.execute(ours).rowcount > 0
 
 
-def mirrored(storage: Storage, study_id: int) -> dict[int, int]:
-    """The numbers, with their ids, of the trials that were noted to be in Optuna's tables."""
-    noted = select(trial.c.number, trial.c.id).where(trial.c.study_id == study_id, trial.c.mirrored.is_(True))
+def mirrored(storage: Storage, study_id: int, seconds_ago: float = 0.0) -> dict[int, int]:
+    """The numbers, with their ids, of the trials noted to be in Optuna's tables that ended so long ago or longer."""
+    old = trial.c.finished <= database_clock() - seconds_ago
+    noted = select(trial.c.number, trial.c.id).where(trial.c.study_id == study_id, trial.c.mirrored.is_(True), old)
     with storage.read() as connection:
         return {row.number: row.id for row in connection.execute(noted)}
 

@@ -14,7 +14,7 @@ from nas.arch.recipe import Recipe
 from nas.arch.record import COMPLETE, WAITING, Claim, EpochRecord, Outcome
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
-from nas.errors import BlockError, TrainingFailed
+from nas.errors import BlockError, NotFound, StorageError, TrainingFailed
 from nas.net.batches import Batches
 from nas.net.build import Network, build
 from nas.net.checkpoint import read_checkpoint, weights_bytes
@@ -38,11 +38,13 @@ class Trainer:
             architecture = architecture_from_json(claim.architecture)
             network = build(architecture, self.blocks, seed=self.seed)
             trained = self._trained(network, claim, report, stopped)
+        except (StorageError, NotFound):
+            raise  # the database's trouble is not the network's: the trial is kept and taken up again
         except (TrainingFailed, BlockError) as error:
             return failed(str(error), claim, time.perf_counter() - begun)
         except MemoryError:
             return failed("out of memory", claim, time.perf_counter() - begun)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return failed(f"{type(error).__name__}: {error}", claim, time.perf_counter() - begun)
         return None if trained.state == WAITING else self._outcome(trained, network, architecture)
 

@@ -20,9 +20,17 @@ from nas.store.weights import get_weights
 
 
 def export_network(
-    architecture: Architecture, trial: TrialRecord | None, folder: Path, *, storage: Storage | None, blocks: Blocks
+    architecture: Architecture,
+    trial: TrialRecord | None,
+    folder: Path,
+    *,
+    storage: Storage | None,
+    blocks: Blocks,
+    onnx: bool = False,
 ) -> Exported:
     """Write a network into a folder: with weights and figures where it is a trial's, else as drawn.
+
+    `onnx` adds `model.onnx`.
 
     Raises ExportError where the folder holds something else, the network cannot be written, or a plugin has changed
     since the trial was trained: its weights in another module would be another network.
@@ -47,6 +55,7 @@ def export_network(
         normalisation=_normalisation(images, architecture.input[0]),
         class_names=images.get("class_names", ()),
         title=title,
+        onnx=onnx,
     )
 
 

@@ -19,7 +19,8 @@ from nas.blocks.registry import Blocks
 from nas.errors import Interrupted, NasError
 from nas.search.mirror import Mirror
 from nas.store.engine import Storage
-from nas.store.status import counts
+from nas.store.leases import MAX_DEATHS
+from nas.store.status import counts, status
 from nas.store.trials import history_since, trials
 from nas.study.space import Space
 from nas.work.process import Job, make_worker
@@ -30,7 +31,8 @@ STOP_SECONDS = 20.0
 """How long workers may take to let go of their trials before they are killed: that loses the epoch under way."""
 
 MOST_RESTARTS = 5
-"""So many workers in a row may die without an epoch or a trial ended in between; then the run gives up."""
+"""So many workers in a row may die without an epoch or a trial ended in between, beside those whose trial is given up
+for it; then the run gives up."""
 
 Ended = tuple[TrialRecord, ...]
 
@@ -58,6 +60,10 @@ Watch = Callable[[Progress], None]
 class Fleet(Protocol):
     """The workers of a run, wherever they are."""
 
+    def start(self) -> None:
+        """Begin to work."""
+        ...
+
     def alive(self) -> bool:
         """Whether any is at work; the dead are replaced on the way. Raises NasError where that is of no use."""
         ...
@@ -78,13 +84,17 @@ def run(
 ) -> None:
     """Run a study to its total of trials, or until `timeout` seconds have passed.
 
+    What workers of this machine held who are no more is free at once.
+
     Raises Interrupted on Ctrl-C or SIGTERM; then, as at any end, no worker is left running and all state is kept.
     """
+    release_dead(storage, record)
     glass = _Glass(storage, record)
     mirror = Mirror(storage, record, space)
     begun = time.monotonic()
     try:
         with _interruptible(), _stopped(fleet):
+            fleet.start()
             while fleet.alive() and (timeout is None or time.monotonic() - begun < timeout):
                 watch(glass.look())
                 mirror.update()
@@ -175,10 +185,10 @@ class Processes:
     deaths: int = 0
     progress: int = -1
 
-    def __post_init__(self) -> None:
-        """Free what workers of this machine held who are no more, and start ours."""
-        release_dead(self.storage, self.record)
-        self.places = {job.slot: _Place(job) for job in self.jobs}
+    def start(self) -> None:
+        """Start every worker."""
+        for job in self.jobs:
+            self.places[job.slot] = _Place(job)
 
     def alive(self) -> bool:
         """Whether any worker is at work; one that was killed is replaced."""
@@ -187,7 +197,7 @@ class Processes:
             if code is None:
                 continue
             del self.places[place.job.slot]
-            if code != 0:
+            if code != 0 or status(self.storage, self.record.name).state not in ("complete", "failed"):
                 self._died(place, code)
         return bool(self.places)
 
@@ -200,13 +210,14 @@ class Processes:
         moved = self._moved()
         self.deaths = 1 if moved != self.progress else self.deaths + 1
         self.progress = moved
-        if self.deaths > MOST_RESTARTS:
+        if self.deaths > MOST_RESTARTS + (MAX_DEATHS + 1) * len(self.jobs):
             raise NasError(f"workers keep dying (the last by signal {-code}): {said or 'nothing was said'}")
         self.places[place.job.slot] = _Place(place.job)
 
     def _moved(self) -> int:
         """A number that changes with every epoch and trial ended."""
-        return sum(1 + one.epochs_done for one in trials(self.storage, self.record.id) if one.epochs_done)
+        rows = trials(self.storage, self.record.id)
+        return sum(one.epochs_done + (one.finished is not None) for one in rows)
 
     def stop(self) -> None:
         """Ask every worker to let go; kill those who do not within the time, or at once on a second Ctrl-C."""
@@ -264,6 +275,9 @@ class InProcess:
 
     def __post_init__(self) -> None:
         self.thread = threading.Thread(target=self._work, name="worker")
+
+    def start(self) -> None:
+        """Begin to work."""
         self.thread.start()
 
     def _work(self) -> None:
@@ -281,4 +295,5 @@ class InProcess:
     def stop(self) -> None:
         """Have the worker let go of its trial."""
         self.stopping.set()
-        self.thread.join()
+        if self.thread.ident is not None:
+            self.thread.join()

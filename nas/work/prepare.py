@@ -13,7 +13,7 @@ from nas.blocks.verify import quick_check
 from nas.data.images import Images
 from nas.data.names import load_images
 from nas.data.split import split_validation
-from nas.errors import BlockError, StudyFileError
+from nas.errors import BlockError, StorageError, StudyFileError
 from nas.net.batches import normalisation_of
 from nas.search.costs import Costs
 from nas.search.profile import check_feasible
@@ -67,7 +67,12 @@ def enter(storage: Storage, study: Study) -> StudyRecord:
     record = _record(study)
     before = get_study(storage, record.name)
     if before is None:
-        return create_study(storage, record)
+        try:
+            return create_study(storage, record)
+        except StorageError:  # another run that began at the same moment was first
+            before = get_study(storage, record.name)
+            if before is None:
+                raise
     _check_same(study, before, record)
     blocks = tuple(dict.fromkeys([*before.blocks, *record.blocks]))
     return update_study(storage, before.id, config=record.config, trials=record.trials, blocks=blocks, keep=record.keep)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nas.arch.record import FAILED, PRUNED, RUNNING, Claim, EpochRecord, Outcome, StudyRecord
+from nas.errors import StorageError
 from nas.search.fidelity import MACS_FACTOR, asks_peers, should_prune
 from nas.search.loop import LEASE_SECONDS, Search
 from nas.store.engine import Storage
@@ -129,8 +130,16 @@ class _Heartbeat:
         self.thread.join()
 
     def _beat(self) -> None:
+        held_until = time.monotonic() + LEASE_SECONDS
         while not self.done.wait(BEAT_SECONDS):
-            if not heartbeat(self.search.storage, self.claim.trial_id, self.search.owner, LEASE_SECONDS):
+            begun = time.monotonic()
+            try:
+                held = heartbeat(self.search.storage, self.claim.trial_id, self.search.owner, LEASE_SECONDS)
+            except StorageError:
+                held = begun < held_until  # the database may come back before the lease ends
+            else:
+                held_until = begun + LEASE_SECONDS
+            if not held:
                 self.lost.set()
                 return
 

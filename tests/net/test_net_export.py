@@ -4,6 +4,8 @@ import sys
 from pathlib import Path
 from textwrap import dedent
 
+import onnx
+import onnx.reference
 import pytest
 import torch
 
@@ -417,3 +419,20 @@ def test_long_calls_are_broken_into_lines() -> None:
     text = written(call, {}, 8, 20)
     assert text.splitlines()[1] == "            argument_0=1,"
     assert text.splitlines()[-1] == "        )"
+
+
+def test_onnx_file_gives_the_same_scores(make, blocks, tmp_path: Path) -> None:
+    architecture = make({"block": "bottleneck", "width": 8, "kernel": 3, "reduction": 2})
+    written = exported(architecture, blocks, tmp_path / "out", onnx=True)
+    assert "model.onnx" in {file.name for file in written.files}
+    model = onnx.load(tmp_path / "out" / "model.onnx")
+    images = torch.randn(5, *architecture.input)
+    [scores] = onnx.reference.ReferenceEvaluator(model).run(None, {"images": images.numpy()})
+    assert scores.shape == (5, architecture.classes)
+
+
+def test_onnx_without_its_packages_is_one_line(make, blocks, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr("nas.net.onnx_file.onnx", None)
+    with pytest.raises(ExportError, match=r"pip install 'nas\[onnx\]'"):
+        exported(make({"block": "conv", "width": 8, "kernel": 3}), blocks, tmp_path / "out", onnx=True)
+    assert not (tmp_path / "out").exists()

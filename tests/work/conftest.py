@@ -3,16 +3,9 @@
 import json
 import os
 import subprocess
-import sys
-import time
-from pathlib import Path
 
 import pytest
-
-from nas.store.engine import open_storage
-from nas.store.status import status
-
-NAS = Path(sys.executable).with_name("nas")
+from work_worlds import NAS
 
 STUDY = """
 name = "{name}"
@@ -82,28 +75,3 @@ def start(url):
     for process in started:
         process.kill()
         process.communicate()
-
-
-def wait_for(condition, seconds=60.0):
-    """The first true value of a condition, looked at again and again."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        found = condition()
-        if found:
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"did not come about in {seconds:g} s")
-
-
-def look(url, name="small"):
-    """The study's status, or None while the storage is not there."""
-    try:
-        storage = open_storage(url)
-    except Exception:
-        return None
-    try:
-        return status(storage, name)
-    except Exception:
-        return None
-    finally:
-        storage.close()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from conftest import NAS, look, wait_for
+from work_worlds import NAS, look, wait_for
 
 from nas.arch.record import COMPLETE, RUNNING
 from nas.store.engine import open_storage
