@@ -107,6 +107,16 @@ def test_network_that_another_study_left_and_nobody_finished_is_taken_up_there(s
     assert take_up(storage, other, "second", LEASE) is None
 
 
+def test_network_left_by_both_studies_is_taken_up_by_who_goes_on(storage, study):
+    left = held(storage, study, 1)
+    release(storage, "worker")
+    other = create_study(storage, study_record("beta"))
+    assert claim(storage, other, "killed", candidate(1), -1.0).kind is Answer.CLAIMED
+    assert take_up(storage, study, "worker", LEASE).trial_id == left.trial_id
+    assert take_up(storage, other, "killed", LEASE) is None
+    assert counts(storage, other.id)["waiting"] == 1
+
+
 def test_worker_whose_trial_was_claimed_elsewhere_after_its_lease_has_lost_it(storage, study):
     late = claim(storage, study, "late", candidate(1), -1.0).claim
     other = create_study(storage, study_record("beta"))
