@@ -62,8 +62,8 @@ def export(
 
     `title` opens the docstring of `model.py`; `onnx` adds `model.onnx`.
 
-    Raises ExportError where the folder holds anything but an earlier
-    export, cannot be written, or the network can be written neither as source nor as a program.
+    Raises ExportError where the folder holds anything but an earlier export, cannot be written, or the network can be
+    written neither as source nor as a program.
     """
     folder = folder.absolute()
     _check_folder(folder)
@@ -78,11 +78,7 @@ def export(
         load_weights(network, weights)
     staging = folder.with_name(f".{folder.name}.{os.getpid()}")
     try:
-        staging.mkdir(parents=True)
-        (staging / DESCRIPTION).write_text(_json(architecture.to_json()), encoding="utf-8")
-        (staging / METRICS).write_text(_json(metrics), encoding="utf-8")
-        if weights is not None:
-            (staging / WEIGHTS).write_bytes(weights_bytes(network))
+        _write_facts(architecture, metrics, network if weights is not None else None, staging)
         problem = _write_model(network.eval(), calls, heading, staging)
         if onnx:
             write_onnx(network, _images(architecture), staging / ONNX)
@@ -111,6 +107,15 @@ def check_block_source(
     except (NoSource, BlockError) as error:
         return str(error)
     return None
+
+
+def _write_facts(architecture: Architecture, metrics: Mapping[str, Any], trained: Network | None, folder: Path) -> None:
+    """Make the folder, with the description, the figures, and the weights of a trained network."""
+    folder.mkdir(parents=True)
+    (folder / DESCRIPTION).write_text(_json(architecture.to_json()), encoding="utf-8")
+    (folder / METRICS).write_text(_json(metrics), encoding="utf-8")
+    if trained is not None:
+        (folder / WEIGHTS).write_bytes(weights_bytes(trained))
 
 
 def _heading(

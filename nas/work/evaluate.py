@@ -11,7 +11,7 @@ import torch
 
 from nas.arch.read import architecture_from_json
 from nas.arch.recipe import Recipe
-from nas.arch.record import COMPLETE, WAITING, Claim, EpochRecord, Outcome
+from nas.arch.record import COMPLETE, WAITING, Claim, Outcome
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
 from nas.errors import BlockError, NotFound, StorageError, TrainingFailed
@@ -49,12 +49,9 @@ class Trainer:
         return None if trained.state == WAITING else self._outcome(trained, network, architecture)
 
     def _trained(self, network: Network, claim: Claim, report: Report, stopped: Callable[[], bool]) -> Trained:
-        def told(record: EpochRecord, checkpoint: bytes) -> bool:
-            return report(record, checkpoint)
-
         start = read_checkpoint(claim.checkpoint) if claim.checkpoint else None
         return train(
-            network, self.batches, self.recipe, seed=self.seed, start=start, on_epoch=told, should_stop=stopped
+            network, self.batches, self.recipe, seed=self.seed, start=start, on_epoch=report, should_stop=stopped
         )
 
     def _outcome(self, trained: Trained, network: Network, architecture: Architecture) -> Outcome:

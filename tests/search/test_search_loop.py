@@ -153,3 +153,24 @@ def test_full_study_gives_no_claim(storage, study):
         assert worker.next_claim() is not None
     assert other.next_claim() is None
     assert len(trials(storage, study.id, states=(RUNNING,))) == 12
+
+
+def test_network_that_came_too_late_is_tried_once_there_is_room_again(storage):
+    space = tiny()
+    study = create_study(storage, study_record(space, trials=1))
+    rival, late = search(storage, study, space), search(storage, study, space, slot=1)
+    ask, claims = late.proposer.ask, []
+
+    def ask_while_the_rival_claims():
+        candidate = ask()
+        if not claims:
+            claims.append(rival.next_claim())
+        return candidate
+
+    late.proposer.ask = ask_while_the_rival_claims
+    assert late.next_claim() is None
+    finished(storage, claims[0], rival.owner)
+    update_study(storage, study.id, trials=1000)
+    work(late)
+    networks = {space.architecture(draw).fingerprint for draw in space.draws()}
+    assert {trial.fingerprint for trial in trials(storage, study.id)} == networks

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+from types import SimpleNamespace
 
 import pytest
 from work_worlds import look, wait_for
@@ -11,8 +12,11 @@ from nas.arch.record import WAITING
 from nas.blocks.registry import load_blocks
 from nas.errors import StorageError
 from nas.store.engine import open_storage
+from nas.store.schema import create_storage
 from nas.store.trials import trials
+from nas.work import worker as worker_module
 from nas.work.jobs import run_study
+from nas.work.prepare import enter, prepare
 from nas.work.process import Job, make_worker
 
 KILLER = """
@@ -87,3 +91,50 @@ def test_networks_that_kill_their_worker_fail_and_are_replaced(url, study_file, 
     assert (found.trials["complete"], found.trials[WAITING]) == (3, 0)
     assert found.trials["failed"] >= 1
     assert "its worker died" in err
+
+
+@pytest.mark.parametrize(("lease", "lost"), [(30.0, False), (0.0, True)])
+def test_heart_beats_on_while_the_lease_lasts_though_the_database_is_away(monkeypatch, lease, lost):
+    beats = []
+
+    def away(*_):
+        beats.append(1)
+        raise StorageError("the database is away")
+
+    monkeypatch.setattr(worker_module, "heartbeat", away)
+    monkeypatch.setattr(worker_module, "BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(worker_module, "LEASE_SECONDS", lease)
+    flag, search = threading.Event(), SimpleNamespace(storage=None, owner="worker")
+    with worker_module._Heartbeat(search, SimpleNamespace(trial_id=1), flag):
+        wait_for(lambda: len(beats) >= (1 if lost else 3), 10)
+    assert flag.is_set() is lost
+
+
+def test_no_worker_starts_where_the_mirror_cannot_be_opened(url, study_file, monkeypatch):
+    def broken(*_):
+        raise StorageError("Optuna's tables cannot be opened")
+
+    monkeypatch.setattr("nas.work.launch.Mirror", broken)
+    with pytest.raises(StorageError):
+        run_study(study_file(trials=1, epochs=1), storage=url, workers=0)
+    assert not [thread for thread in threading.enumerate() if thread.name == "worker"]
+    assert look(url).trials["complete"] == 0
+
+
+def test_runs_that_begin_a_study_at_once_share_it(url, study_file):
+    study = prepare(study_file(), load_blocks())
+    create_storage(url).close()
+    barrier, records = threading.Barrier(4), []
+
+    def begin():
+        storage = open_storage(url)
+        barrier.wait()
+        records.append(enter(storage, study).id)
+        storage.close()
+
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert records == [1, 1, 1, 1]
