@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from nas.arch.cost import Cost
     from nas.arch.read import architecture_from_json, read_architecture
+    from nas.arch.reference import read_reference, references
     from nas.arch.spec import Architecture
     from nas.blocks.base import Block, odd
     from nas.blocks.hookspecs import hookimpl
     from nas.blocks.registry import Blocks, load_blocks
+    from nas.blocks.sweep import BlockVariant, ComparedBlock, compare_blocks
     from nas.blocks.trace import NetworkCost, cost, normalise
     from nas.data.names import load_images
     from nas.errors import NasError
     from nas.net.build import build
+    from nas.net.convert import convolution_to_dense, dense_to_convolution
+    from nas.net.memory import NetworkMemory, memory
+    from nas.show.comparison import draw_comparison
     from nas.store.engine import open_storage
     from nas.store.ranking import best, find
     from nas.store.status import status, studies
@@ -27,25 +32,35 @@ if TYPE_CHECKING:
 _HOMES = {
     "Architecture": "nas.arch.spec",
     "Block": "nas.blocks.base",
+    "BlockVariant": "nas.blocks.sweep",
     "Blocks": "nas.blocks.registry",
+    "ComparedBlock": "nas.blocks.sweep",
     "Cost": "nas.arch.cost",
     "NasError": "nas.errors",
     "NetworkCost": "nas.blocks.trace",
+    "NetworkMemory": "nas.net.memory",
     "architecture_from_json": "nas.arch.read",
     "best": "nas.store.ranking",
     "build": "nas.net.build",
+    "compare_blocks": "nas.blocks.sweep",
+    "convolution_to_dense": "nas.net.convert",
     "cost": "nas.blocks.trace",
+    "dense_to_convolution": "nas.net.convert",
+    "draw_comparison": "nas.show.comparison",
     "export_network": "nas.work.handover",
     "find": "nas.store.ranking",
     "hookimpl": "nas.blocks.hookspecs",
     "load_blocks": "nas.blocks.registry",
     "load_images": "nas.data.names",
+    "memory": "nas.net.memory",
     "normalise": "nas.blocks.trace",
     "odd": "nas.blocks.base",
     "open_storage": "nas.store.engine",
     "profile_study": "nas.work.jobs",
     "read_architecture": "nas.arch.read",
+    "read_reference": "nas.arch.reference",
     "read_study": "nas.study.file",
+    "references": "nas.arch.reference",
     "run_study": "nas.work.jobs",
     "status": "nas.store.status",
     "studies": "nas.store.status",
@@ -56,25 +71,35 @@ _HOMES = {
 __all__ = [
     "Architecture",
     "Block",
+    "BlockVariant",
     "Blocks",
+    "ComparedBlock",
     "Cost",
     "NasError",
     "NetworkCost",
+    "NetworkMemory",
     "architecture_from_json",
     "best",
     "build",
+    "compare_blocks",
+    "convolution_to_dense",
     "cost",
+    "dense_to_convolution",
+    "draw_comparison",
     "export_network",
     "find",
     "hookimpl",
     "load_blocks",
     "load_images",
+    "memory",
     "normalise",
     "odd",
     "open_storage",
     "profile_study",
     "read_architecture",
+    "read_reference",
     "read_study",
+    "references",
     "run_study",
     "status",
     "studies",

@@ -10,7 +10,7 @@ NasError                  1   one line a mistake
 ├── StorageError              the database: absent, older, newer, or not ours
 ├── NotFound                  no such study, trial or architecture
 ├── TrainingFailed            a training that ended without a result; ends a trial, never a study
-├── ExportError               a network that cannot be handed over as asked
+├── ExportError               a network or picture that cannot be handed over as asked
 ├── BudgetError           3   no network of the space meets the budget
 └── Interrupted         130   stopped by the user, state kept
 """
@@ -74,7 +74,7 @@ class TrainingFailed(NasError):
 
 
 class ExportError(NasError):
-    """A network that cannot be exported as asked."""
+    """A network that cannot be exported, or a picture drawn, as asked."""
 
 
 class BudgetError(NasError):

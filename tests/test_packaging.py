@@ -31,6 +31,7 @@ def test_wheel_carries_types_migrations_and_templates(wheel):
     assert {"nas/py.typed", "nas_plugins/py.typed", "nas/store/migrations/env.py"} <= names
     assert any(name.startswith("nas/cli/templates/") for name in names)
     assert any(name.startswith("nas/store/migrations/versions/v0001") for name in names)
+    assert "nas/arch/references/vgg16.json" in names
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 
 

@@ -41,6 +41,11 @@ class StudyRecord:
     exhausted: bool = False
     id: int = 0
 
+    @property
+    def repeats(self) -> int:
+        """How often a comparison trains each of its networks, each time from another seed; 1 in a search."""
+        return int(self.config.get("repeats", 1))
+
 
 @dataclass(frozen=True)
 class Totals:
@@ -103,7 +108,11 @@ class Claim:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended. `accuracy` is the last epoch's; `reason` says why it was pruned or failed."""
+    """How a trial ended. `accuracy` is the last epoch's; `reason` says why it was pruned or failed.
+
+    Of several trainings `accuracy` is the mean, `accuracy_low` and `accuracy_high` its 95 % interval, `epochs` those of
+    one training, and the weights are the last one's.
+    """
 
     state: str
     accuracy: float | None
@@ -114,6 +123,8 @@ class Outcome:
     reason: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
     weights: bytes | None = None
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -145,11 +156,21 @@ class TrialRecord:
     summary: str
     started: float
     finished: float | None
+    repeats: int = 1
+
+    @property
+    def name(self) -> str | None:
+        """What a comparison calls the network; None in a search."""
+        name = self.params.get("architecture")
+        return None if name is None else str(name)
 
 
 @dataclass(frozen=True)
 class Ranked:
-    """One row of `nas best` and of the view `nas_leaderboard`, its fields in the order of the contract."""
+    """One row of `nas best` and of the view `nas_leaderboard`, its fields in the order of the contract.
+
+    `name` is what a comparison calls the network; None in a search.
+    """
 
     rank: int
     study: str
@@ -177,6 +198,7 @@ class Ranked:
     seconds: float
     reused: bool
     precision: str
+    name: str | None
 
 
 @dataclass(frozen=True)

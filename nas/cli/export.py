@@ -23,7 +23,8 @@ from nas.work.handover import export_network
 def export(settings: Settings, arch: str, output: Path, onnx: bool, form: str) -> None:
     """Write a network as model.py (torch only), weights.safetensors if kept, architecture.json and metrics.json.
 
-    ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file. The folder may hold an earlier export.
+    ARCH: a fingerprint or its beginning, STUDY#TRIAL, a JSON file, or a reference's name. The folder may hold an
+    earlier export.
     """
     blocks = load_blocks(settings.plugins)
     found = find_architecture(arch, settings, blocks)

@@ -23,6 +23,8 @@ COMMANDS = {
     "show": Place("nas.cli.networks", "show", "One architecture, layer by layer."),
     "diff": Place("nas.cli.networks", "diff", "Two architectures side by side."),
     "cost": Place("nas.cli.cost", "cost", "What an architecture or a block costs, exactly."),
+    "compare": Place("nas.cli.compare", "compare", "Block types side by side, for one map or over swept values."),
+    "references": Place("nas.cli.references", "references", "The networks that are known by name, with their cost."),
     "export": Place("nas.cli.export", "export", "Hand a network over as a module of torch alone."),
     "blocks": Place("nas.cli.blocks", "blocks", "The block types that are registered."),
     "plugins": Place("nas.cli.plugins", "plugins", "The plugins; make one, check one."),

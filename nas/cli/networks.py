@@ -22,7 +22,10 @@ from nas.show.network import PAIR_FIELDS, diff_text, missing, network_text, pair
 @common
 @click.pass_obj
 def show(settings: Settings, arch: str, form: str) -> None:
-    """One architecture, layer by layer. ARCH: a fingerprint or its beginning, STUDY#TRIAL, or a JSON file."""
+    """One architecture, layer by layer.
+
+    ARCH: a fingerprint or its beginning, STUDY#TRIAL, a JSON file, or a reference's name.
+    """
     blocks = load_blocks(settings.plugins)
     found = find_architecture(arch, settings, blocks)
     if form == "json":

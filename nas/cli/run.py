@@ -60,7 +60,7 @@ def run(
         )
     storage = reading(settings)
     reached = status(storage, record.name)
-    print_ranking(form, best(storage, study=record.name, top=TOP))
+    print_ranking(form, best(storage, study=record.name, top=None if record.config.get("architecture") else TOP))
     note(summary(record, reached, time.monotonic() - begun))
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from sklearn.datasets import load_digits
 
-from nas.data.images import Array
+from nas.data.images import Raw
 
 
-def read_digits() -> dict[str, Array]:
+def read_digits() -> Raw:
     """x_train (1797, 8, 8) with values 0 to 16 and y_train (1797,); types are fixed, so that the hash is."""
     digits = load_digits()
-    return {"x_train": digits.images.astype("<f4"), "y_train": digits.target.astype("<i8")}
+    return Raw({"x_train": digits.images.astype("<f4"), "y_train": digits.target.astype("<i8")})

@@ -19,6 +19,9 @@ from nas.errors import DataError
 
 Array = NDArray[Any]
 
+LARGEST = 8 * 2**30
+"""Bytes that one array may take; a small file can declare any number."""
+
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 """The arrays of a data set, in the order in which they are hashed."""
 
@@ -52,6 +55,14 @@ class Images:
     def classes(self) -> int:
         """How many classes there are."""
         return len(self.class_names)
+
+
+@dataclass(frozen=True, eq=False)
+class Raw:
+    """What a source holds: its arrays by the names of `KEYS`, and what labels 0, 1, … are called, where it says so."""
+
+    arrays: Mapping[str, Array]
+    class_names: tuple[str, ...] = ()
 
 
 class Described(Protocol):
@@ -115,6 +126,18 @@ def channel_axis(key: str, shape: tuple[int, ...]) -> int | None:
         if shape[axis] in CHANNELS:
             return axis
     raise DataError(f"{key} has shape {shape}; 1, 3 or 4 channels must stand last or second")
+
+
+def check_labels(where: str, labels: Array, classes: int) -> None:
+    """Raise DataError unless labels are places in the list of classes of a data set known by name."""
+    wrong = labels[(labels < 0) | (labels >= classes)]
+    if len(wrong):
+        raise DataError(f"{where} holds the label {wrong.flat[0]}; 0 to {classes - 1} are allowed")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's text, or the error's kind where it says nothing: for a message of one line."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__
 
 
 def content_hash(arrays: Mapping[str, Array]) -> str:

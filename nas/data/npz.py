@@ -14,11 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from nas.data.images import KEYS, Array, check_described, check_names
+from nas.data.images import KEYS, LARGEST, Array, Raw, check_described, check_names, first_line
 from nas.errors import DataError, nearest
-
-LARGEST = 8 * 2**30
-"""Bytes that one array may declare; a small file can declare any number."""
 
 
 class Header(NamedTuple):
@@ -28,7 +25,7 @@ class Header(NamedTuple):
     dtype: np.dtype[Any]
 
 
-def read_npz(path: Path) -> dict[str, Array]:
+def read_npz(path: Path) -> Raw:
     """The arrays of a data set as they stand in the file, all headers checked before any content is read.
 
     Raises:
@@ -39,7 +36,7 @@ def read_npz(path: Path) -> dict[str, Array]:
         raise DataError(f"no such file: {str(path)!r}{near}")
     try:
         with zipfile.ZipFile(path) as archive:
-            return read_archive(archive)
+            return Raw(read_archive(archive))
     except DataError:
         raise
     except Exception as error:  # a damaged file may raise nearly anything: zipfile, zlib, numpy, struct, memory
@@ -70,8 +67,3 @@ def read_header(archive: zipfile.ZipFile, key: str, info: zipfile.ZipInfo) -> He
     if math.prod(shape) * dtype.itemsize > info.file_size and not dtype.hasobject:
         raise DataError(f"{key} is cut short: {shape} of {dtype} do not fit into its {info.file_size} bytes")
     return Header(shape, dtype)
-
-
-def first_line(error: Exception) -> str:
-    """The first line of an error's text, for a message of one line."""
-    return next(iter(str(error).splitlines()), "")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from nas.data.images import Array, Images, channel_axis, check_described, content_hash
+from nas.data.images import Array, Images, Raw, channel_axis, check_described, content_hash
 from nas.data.split import held_out
 from nas.errors import DataError
 
@@ -14,12 +14,13 @@ TEST_SEED = 2012
 """The seed of the test split, the same for every study, so that no study trains on another's test images."""
 
 
-def prepare(name: str, arrays: Mapping[str, Array]) -> Images:
+def prepare(name: str, raw: Raw) -> Images:
     """The data set of arrays x_train, y_train and perhaps x_test, y_test; else a fifth becomes the test part.
 
     Raises:
         DataError: arrays that are not a data set; the message does not name it.
     """
+    arrays = raw.arrays
     check_described(arrays)
     classes, labels = numbered(whole("y_train", arrays["y_train"]))
     if "x_test" in arrays:
@@ -27,7 +28,8 @@ def prepare(name: str, arrays: Mapping[str, Array]) -> Images:
         parts = (pixels("x_train", arrays), labels, pixels("x_test", arrays), test_labels)
     else:
         parts = with_test(pixels("x_train", arrays), labels)
-    return Images(name, *parts, tuple(str(value) for value in classes), content_hash(arrays))
+    class_names = tuple(raw.class_names[value] if raw.class_names else str(value) for value in classes)
+    return Images(name, *parts, class_names, content_hash(arrays))
 
 
 def whole(key: str, labels: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -44,11 +44,44 @@ def split_validation(images: Images, seed: int) -> Split:
     )
 
 
+def training_split(images: Images, seed: int, count: int | None = None) -> Split:
+    """The split of a study: validation held out, and of the rest `count` images (None: all), by the study's seed.
+
+    Raises:
+        DataError: there are not so many, or no class has two training images.
+    """
+    split = split_validation(images, seed)
+    if count is None:
+        return split
+    if count > len(split.train_labels):
+        raise DataError(
+            f"data set {images.name!r}: {count:,} images to train on are asked for; there are "
+            f"{len(split.train_labels):,} beside those held out for validation"
+        )
+    chosen = drawn(split.train_labels, count, seed)
+    return replace(split, train_images=split.train_images[chosen], train_labels=split.train_labels[chosen])
+
+
+def drawn(labels: Array, count: int, seed: int) -> Array:
+    """Which `count` of N labels (integers from 0) are drawn, as booleans (N,): of each class its share."""
+    random = np.random.Generator(np.random.PCG64(seed))
+    counts = np.bincount(labels)
+    shares, rest = np.divmod(counts * count, len(labels))
+    lots = random.permutation(len(counts))
+    shares[lots[np.argsort(-rest[lots], kind="stable")][: count - shares.sum()]] += 1
+    return _first_of_each(labels, shares, random)
+
+
 def held_out(labels: Array, seed: int) -> Array:
     """Which of N labels (integers from 0) are held out, as booleans (N,); none where no class has two."""
     random = np.random.Generator(np.random.PCG64(seed))
     counts = np.bincount(labels)
-    shares = held_per_class(counts, random)
+    return _first_of_each(labels, held_per_class(counts, random), random)
+
+
+def _first_of_each(labels: Array, shares: Array, random: np.random.Generator) -> Array:
+    """So many of each class, in an order drawn at random, as booleans (N,)."""
+    counts = np.bincount(labels)
     order = random.permutation(len(labels))
     by_class = order[np.argsort(labels[order], kind="stable")]
     place = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)

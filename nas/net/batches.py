@@ -11,6 +11,7 @@ from torch import Tensor
 
 from nas.data.images import Array
 from nas.data.split import Split
+from nas.net.augment import Augmentation
 
 Batch = tuple[Tensor, Tensor]
 """Normalised images (N, C, H, W) in float32, channels last in memory, and labels (N,) in int64."""
@@ -34,6 +35,7 @@ class Batches:
     validation_labels: Tensor
     normalisation: Normalisation
     batch_size: int
+    augmentation: Augmentation | None = None
 
     @property
     def device(self) -> torch.device:
@@ -46,10 +48,14 @@ class Batches:
         return max(1, len(self.train_labels) // self.batch_size)
 
     def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """The training images in an order drawn from seed and epoch."""
-        order = torch.randperm(len(self.train_labels), generator=torch.Generator().manual_seed(mixed(seed, epoch)))
+        """The training images, augmented, in an order drawn from seed and epoch."""
+        generator = torch.Generator().manual_seed(mixed(seed, epoch))
+        order = torch.randperm(len(self.train_labels), generator=generator)
         for index in torch.split(order.to(self.device), self.batch_size)[: self.steps]:
-            yield self.normalised(self.train_images[index]), self.train_labels[index]
+            images = self.normalised(self.train_images[index])
+            if self.augmentation is not None:
+                images = self.augmentation(images, generator).contiguous(memory_format=torch.channels_last)
+            yield images, self.train_labels[index]
 
     def validation(self) -> Iterator[Batch]:
         """The validation images, always in the same batches."""
@@ -74,8 +80,13 @@ class Batches:
         return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
 
 
-def make_batches(split: Split, batch_size: int, device: str | torch.device = "cpu") -> Batches:
-    """The split on a device, to be normalised by its training images."""
+def make_batches(
+    split: Split,
+    batch_size: int,
+    device: str | torch.device = "cpu",
+    augmentation: Augmentation | None = None,
+) -> Batches:
+    """The split on a device, to be normalised by its training images; these alone are augmented."""
     return Batches(
         on(split.train_images, device),
         torch.from_numpy(split.train_labels).to(device),
@@ -83,6 +94,7 @@ def make_batches(split: Split, batch_size: int, device: str | torch.device = "cp
         torch.from_numpy(split.validation_labels).to(device),
         normalisation_of(split.train_images),
         batch_size,
+        augmentation,
     )
 
 

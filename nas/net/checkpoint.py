@@ -16,18 +16,18 @@ from nas.arch.record import EpochRecord
 from nas.errors import ArchitectureError, TrainingFailed
 from nas.net.build import Network
 
-_MODEL, _MOMENTUM = "model.", "momentum."
+_MODEL, _MOMENTS = "model.", "moments."
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A training between two epochs: weights, momentum by the parameter's name, and the epochs behind it.
+    """A training between two epochs: weights, the optimizer's moments as `parameter:kind`, and the epochs behind it.
 
     The random state is not kept: every epoch draws its own from seed and epoch.
     """
 
     model: Mapping[str, Tensor]
-    momentum: Mapping[str, Tensor]
+    moments: Mapping[str, Tensor]
     history: tuple[EpochRecord, ...]
     seed: int
     recipe: str
@@ -37,9 +37,9 @@ class Checkpoint:
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as a safetensors file."""
     tensors = {f"{_MODEL}{name}": value for name, value in checkpoint.model.items()}
-    tensors |= {f"{_MOMENTUM}{name}": value for name, value in checkpoint.momentum.items()}
+    tensors |= {f"{_MOMENTS}{name}": value for name, value in checkpoint.moments.items()}
     history = [asdict(record) for record in checkpoint.history]
-    state = {"format": 1, "history": history, "seed": checkpoint.seed, "recipe": checkpoint.recipe}
+    state = {"format": 2, "history": history, "seed": checkpoint.seed, "recipe": checkpoint.recipe}
     return _bytes(tensors, {"training": json.dumps(state)})
 
 
@@ -49,7 +49,8 @@ def read_checkpoint(data: bytes) -> Checkpoint:
         tensors = safetensors.torch.load(data)
         state = json.loads(_metadata(data)["training"])
         history = tuple(EpochRecord(**record) for record in state["history"])
-        return Checkpoint(_under(_MODEL, tensors), _under(_MOMENTUM, tensors), history, state["seed"], state["recipe"])
+        moments = _under(_MOMENTS, tensors) or _first_moments(tensors)
+        return Checkpoint(_under(_MODEL, tensors), moments, history, state["seed"], state["recipe"])
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise TrainingFailed(f"the checkpoint cannot be read: {type(error).__name__}: {error}") from error
 
@@ -94,3 +95,8 @@ def _metadata(data: bytes) -> dict[str, Any]:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def _first_moments(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What a checkpoint of format 1 held: SGD's moment alone, by the parameter's name."""
+    return {f"{name}:momentum_buffer": value for name, value in _under("momentum.", tensors).items()}

@@ -1,4 +1,4 @@
-"""The training loop: SGD with Nesterov momentum under a one-cycle learning rate, validated every epoch."""
+"""The training loop: a recipe's optimizer and schedule over the batches, validated every epoch."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
-from torch.optim import SGD
+from torch.optim import SGD, Adam, Optimizer
 
 from nas.arch.recipe import Recipe, recipe_hash
 from nas.arch.record import COMPLETE, PRUNED, WAITING, EpochRecord
@@ -26,7 +26,7 @@ WARM_UP = 0.25
 LOOK_EVERY = 8
 """Batches between two looks at the loss and at whether to stop."""
 
-FP32 = "fp32"
+FP32, BF16 = "fp32", "bf16"
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def train(
     After each epoch `on_epoch` gets its record and a checkpoint, and says whether to go on. `should_stop` is asked
     every few batches. Raises TrainingFailed where the loss is not finite, memory runs out, or a block breaks.
     """
-    device, last = data.device, recipe.epochs * data.steps
+    device, last, precision = data.device, recipe.epochs * data.steps, precision_of(recipe)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = _optimizer(network, recipe)
     history = _restore(network, optimizer, start, seed, recipe)
@@ -99,11 +99,12 @@ def train(
             network.train()
             for step, (images, labels) in enumerate(data.epoch(seed, epoch)):
                 if step % LOOK_EVERY == 0 and should_stop():
-                    return Trained(WAITING, tuple(history), str(device))
+                    return Trained(WAITING, tuple(history), str(device), precision)
                 for group in optimizer.param_groups:
-                    group["lr"] = recipe.learning_rate * one_cycle((epoch - 1) * data.steps + step, last)
-                with _failures():
+                    group["lr"] = recipe.learning_rate * share_of_rate(recipe, (epoch - 1) * data.steps + step, last)
+                with _failures(), computing(precision, device):
                     loss = _loss(network, images, labels, recipe.label_smoothing)
+                with _failures():
                     optimizer.zero_grad()
                     loss.backward()  # type: ignore[no-untyped-call]
                     optimizer.step()
@@ -111,15 +112,15 @@ def train(
                 if step % LOOK_EVERY == LOOK_EVERY - 1:
                     _check_finite(total.item(), epoch)
             train_loss = _check_finite(total.item() / data.steps, epoch)
-            with _failures():
+            with _failures(), computing(precision, device):
                 score = evaluate(network, data.validation())
             seconds = time.perf_counter() - begun
             record = EpochRecord(epoch, score.accuracy, _check_finite(score.loss, epoch), train_loss, seconds)
             history.append(record)
             goes_on = on_epoch(record, checkpoint_bytes(_checkpoint(network, optimizer, history, seed, recipe)))
             if not goes_on and epoch < recipe.epochs:
-                return Trained(PRUNED, tuple(history), str(device))
-    return Trained(COMPLETE, tuple(history), str(device))
+                return Trained(PRUNED, tuple(history), str(device), precision)
+    return Trained(COMPLETE, tuple(history), str(device), precision)
 
 
 @torch.no_grad()
@@ -134,6 +135,21 @@ def evaluate(network: Network, batches: Iterable[Batch]) -> Score:
         loss += float(cross_entropy(scores, labels, reduction="sum"))
         count += len(labels)
     return Score(correct, count, loss / count)
+
+
+def precision_of(recipe: Recipe) -> str:
+    """The number format that a recipe computes in: fp32 or bf16."""
+    return BF16 if recipe.precision == BF16 else FP32
+
+
+def computing(precision: str, device: torch.device) -> torch.autocast:
+    """Meanwhile convolutions and dense layers compute in the precision; weights and sums stay in fp32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == BF16)
+
+
+def share_of_rate(recipe: Recipe, step: int, steps: int) -> float:
+    """The share of the recipe's learning rate in a step of all steps."""
+    return one_cycle(step, steps) if recipe.schedule == "one_cycle" else 1.0
 
 
 def one_cycle(step: int, steps: int) -> float:
@@ -157,7 +173,7 @@ def _loss(network: Network, images: Tensor, labels: Tensor, smoothing: float) ->
     return loss
 
 
-def _optimizer(network: Network, recipe: Recipe) -> SGD:
+def _optimizer(network: Network, recipe: Recipe) -> Optimizer:
     """Weight decay pulls on kernels alone, not on biases and batch norm."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     kernels = [parameter for parameter in parameters if parameter.dim() >= 2]
@@ -166,18 +182,27 @@ def _optimizer(network: Network, recipe: Recipe) -> SGD:
         {"params": kernels, "weight_decay": recipe.weight_decay},
         {"params": others, "weight_decay": 0.0},
     ]
-    momentum = recipe.momentum
-    return SGD([group for group in groups if group["params"]], lr=0.0, momentum=momentum, nesterov=momentum > 0)
+    groups = [group for group in groups if group["params"]]
+    if recipe.optimizer == "adam":
+        return Adam(groups, lr=0.0)
+    return SGD(groups, lr=0.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
 
 
-def _checkpoint(network: Network, optimizer: SGD, history: list[EpochRecord], seed: int, recipe: Recipe) -> Checkpoint:
-    buffers = {name: optimizer.state[value].get("momentum_buffer") for name, value in network.named_parameters()}
-    momentum = {name: value for name, value in buffers.items() if value is not None}
-    return Checkpoint(network.state_dict(), momentum, tuple(history), seed, recipe_hash(recipe))
+def _checkpoint(
+    network: Network, optimizer: Optimizer, history: list[EpochRecord], seed: int, recipe: Recipe
+) -> Checkpoint:
+    """The optimizer's numbers of each parameter go by name and kind: SGD's one moment, Adam's two and its steps."""
+    moments = {
+        f"{name}:{kind}": value
+        for name, parameter in network.named_parameters()
+        for kind, value in optimizer.state[parameter].items()
+        if isinstance(value, Tensor)
+    }
+    return Checkpoint(network.state_dict(), moments, tuple(history), seed, recipe_hash(recipe))
 
 
 def _restore(
-    network: Network, optimizer: SGD, start: Checkpoint | None, seed: int, recipe: Recipe
+    network: Network, optimizer: Optimizer, start: Checkpoint | None, seed: int, recipe: Recipe
 ) -> list[EpochRecord]:
     """Put a checkpoint into network and optimizer, and give the epochs behind it."""
     if start is None:
@@ -186,12 +211,13 @@ def _restore(
         raise TrainingFailed("the checkpoint is of another seed, recipe or version of the trainer")
     try:
         network.load_state_dict(start.model)
-        for name, parameter in network.named_parameters():
-            if name in start.momentum:
-                # In the layout of the parameter, since sums depend on it in their last bit.
-                buffer = torch.empty_like(parameter, requires_grad=False).copy_(start.momentum[name])
-                optimizer.state[parameter]["momentum_buffer"] = buffer
-    except RuntimeError as error:
+        parameters = dict(network.named_parameters())
+        for key, value in start.moments.items():
+            name, _, kind = key.rpartition(":")
+            # In the layout of the parameter, since sums depend on it in their last bit.
+            like = value if value.dim() == 0 else torch.empty_like(parameters[name], requires_grad=False)
+            optimizer.state[parameters[name]][kind] = value if like is value else like.copy_(value)
+    except (RuntimeError, KeyError) as error:
         raise TrainingFailed(f"the checkpoint is of another network: {str(error).splitlines()[0]}") from error
     return list(start.history)
 

@@ -42,9 +42,12 @@ _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: Tri
 
 
 class Mirror:
-    """Writes a study's ended trials into Optuna's tables of the same database, each once."""
+    """Writes a study's ended trials into Optuna's tables of the same database, each once.
 
-    def __init__(self, storage: Storage, study: StudyRecord, space: Space) -> None:
+    Without a `space` the study is a comparison, and the only param of a trial is the name of its candidate.
+    """
+
+    def __init__(self, storage: Storage, study: StudyRecord, space: Space | None) -> None:
         quiet()
         self.storage, self.record, self.space = storage, study, space
         self.optuna = _open(storage)
@@ -109,6 +112,9 @@ class Mirror:
 
     def _params(self, named: Mapping[str, Value]) -> tuple[dict[str, Any], dict[str, BaseDistribution]]:
         """Names and distributions; none for a network that the space can no longer draw."""
+        if self.space is None:
+            names = [one["name"] for one in self.record.config["architecture"]]
+            return dict(named), {name: CategoricalDistribution(names) for name in named}
         try:
             _, found = replayed(self.space, named)
         except ValueError:

@@ -14,6 +14,7 @@ from nas.search.costs import Costs
 from nas.search.extremes import largest, largest_field, smallest
 from nas.search.project import project
 from nas.study.budget import Budget
+from nas.study.candidates import Listed, over
 from nas.study.space import Draw, RandomPicker, Space
 
 SAMPLE = 400
@@ -64,6 +65,30 @@ def profile(space: Space, blocks: Blocks, budget: Budget, *, fill: bool = True) 
         smallest_budget=limits.get("params", next(iter(limits.values()), 0)),
         smallest_budgets=limits,
         problem=_problem(costs, fill),
+    )
+
+
+def profile_listed(candidates: Sequence[Listed], budget: Budget) -> Profile:
+    """The same of a comparison, which is feasible where all its candidates are: none is scaled."""
+    params = [one.totals.params for one in candidates]
+    fitting = [one for one in candidates if budget.fits(one.totals)]
+    names = dict.fromkeys(name for one in candidates for name in one.architecture.blocks)
+    shares = {
+        name: sum(one in fitting for one in holding) / len(holding)
+        for name in names
+        if (holding := [one for one in candidates if name in one.architecture.blocks])
+    }
+    limits = {name: max(getattr(one.totals, name) for one in candidates) for name in budget.maxima or {"params": 0}}
+    return Profile(
+        feasible=len(fitting) == len(candidates),
+        space_size=len(candidates),
+        share_feasible=len(fitting) / len(candidates),
+        params={"min": min(params), "median": int(median(params)), "max": max(params)},
+        blocks=shares,
+        scaled=shares,
+        smallest_budget=limits.get("params", next(iter(limits.values()), 0)),
+        smallest_budgets=limits,
+        problem="\n".join(over(candidates, budget)),
     )
 
 

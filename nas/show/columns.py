@@ -39,6 +39,23 @@ RANKING = (
 )
 """The ranking. `field` is the receptive field in pixels."""
 
+COMPARISON = (
+    _number("rank"),
+    Column("study", "study"),
+    Column("name", "candidate"),
+    _accuracy("accuracy"),
+    Column("interval", "95 % interval", right=True),
+    _number("repeats", "seeds"),
+    _number("params"),
+    _number("weights"),
+    _number("macs"),
+    _number("receptive_field", "field"),
+    Column("dataset", "dataset"),
+    _number("epochs"),
+    _SECONDS,
+)
+"""The ranking of a study that lists its candidates: the mean over its seeds, and how far that can be trusted."""
+
 CONFIRMED = (_accuracy("test_accuracy", "test"), _number("repeats"))
 """Stands in a ranking that has confirmed networks."""
 
@@ -64,7 +81,7 @@ TRIALS = (
     Column("progress", "epochs", right=True),
     _SECONDS,
     Column("reused", "reused"),
-    Column("summary", "network"),
+    Column("network", "network"),
     Column("reason", "reason"),
 )
 
@@ -80,6 +97,19 @@ LAYERS = (
     _number("activations"),
     _number("receptive_field", "field"),
 )
+
+REFERENCES = (
+    Column("name", "network"),
+    Column("input", "input", shape, right=True),
+    _number("params"),
+    _number("weights"),
+    _number("macs"),
+    _number("receptive_field", "field"),
+    _number("depth"),
+    _number("auxiliary_params", "auxiliary"),
+    Column("source", "source"),
+)
+"""The reference networks. `auxiliary` are the params of heads for training alone."""
 
 
 def _values(choices: dict[str, Any]) -> str:

@@ -14,6 +14,7 @@ from nas.blocks.base import Block
 from nas.blocks.costing import block_field, block_layers, full_settings
 from nas.blocks.trace import LayerCost, NetworkCost
 from nas.blocks.verify import prove
+from nas.show.table import Column, count, table
 
 LAYER_FIELDS = (
     "name",
@@ -71,6 +72,20 @@ def _block_layer(block: str, layer: Cost, input: Shape, output: Shape) -> dict[s
     shapes = {"input": list(layer.input or input), "output": list(layer.output or output)}
     numbers = {name: getattr(layer, name) for name in (*_SUMMED, "receptive_field")}
     return {"name": layer.name or block, "block": block, **shapes, **numbers}
+
+
+def memory_text(record: Mapping[str, Any]) -> str:
+    """The memory of a network, a number a line in MiB (2^20 bytes) and in bytes."""
+    rows = [{"name": name.removesuffix("_bytes").replace("_", " "), "bytes": record[name]} for name in _bytes(record)]
+    title = f"memory, batch {record['batch']:,}, {record['precision']}, {record['optimizer']}"
+    return table(
+        [{**row, "MiB": row["bytes"] / 2**20} for row in rows],
+        [Column("name", title), Column("MiB", "MiB", "{:,.2f}".format, True), Column("bytes", "bytes", count, True)],
+    )
+
+
+def _bytes(record: Mapping[str, Any]) -> list[str]:
+    return [name for name in record if name.endswith("_bytes")]
 
 
 def part_records(architecture: Architecture) -> list[dict[str, Any]]:

@@ -56,7 +56,7 @@ def trial_line(trial: TrialRecord, place: str) -> str:
     """One ended trial: what became of it, how good it is, what it is; why, where it failed."""
     state = "reused" if trial.reused else trial.state
     accuracy = "" if trial.accuracy is None else f"{trial.accuracy:.4f}"
-    words = [f"trial {trial.number}", state, accuracy, f"{trial.totals.params:,} params", trial.summary]
+    words = [f"trial {trial.number}", state, accuracy, f"{trial.totals.params:,} params", trial.name or trial.summary]
     reason = f"{trial.reason}" if trial.state == FAILED else ""
     return "  ".join(word for word in (*words, reason, place) if word)
 
@@ -128,5 +128,7 @@ def _one_line(text: str, style: str = "") -> Text:
 
 
 def _worker_line(trial: TrialRecord) -> str:
-    epoch = min(trial.epochs_done + 1, trial.epochs)
-    return f"  trial {trial.number}  epoch {epoch}/{trial.epochs}  {trial.totals.params:,} params  {trial.summary}"
+    epochs = trial.epochs * trial.repeats
+    epoch = min(trial.epochs_done + 1, epochs)
+    network = trial.name or trial.summary
+    return f"  trial {trial.number}  epoch {epoch}/{epochs}  {trial.totals.params:,} params  {network}"

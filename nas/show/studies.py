@@ -36,15 +36,19 @@ TRIAL_FIELDS = (
     "summary",
     "started",
     "finished",
+    "repeats",
+    "name",
 )
 """The fields of a trial in JSON and CSV; `started` and `finished` in seconds since 1970."""
 
 
 def trial_record(trial: TrialRecord) -> dict[str, Any]:
-    """A trial under the names that rankings use; `progress` is for tables alone."""
-    own = {"trial": trial.number, "architecture": trial.fingerprint, "blocks": list(trial.blocks)}
-    progress = f"{trial.epochs_done}/{trial.epochs}"
-    return {**vars(trial), **asdict(trial.totals), **own, "progress": progress}
+    """A trial under the names that rankings use; `progress` and `network` are for tables alone."""
+    own = {"trial": trial.number, "architecture": trial.fingerprint, "blocks": list(trial.blocks), "name": trial.name}
+    # Under way the epochs of all trainings count; of an ended trial those of one.
+    asked = trial.epochs if trial.finished else trial.epochs * trial.repeats
+    progress = f"{trial.epochs_done}/{asked}"
+    return {**vars(trial), **asdict(trial.totals), **own, "progress": progress, "network": trial.name or trial.summary}
 
 
 def status_text(status: StudyStatus) -> str:

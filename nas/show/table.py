@@ -31,6 +31,11 @@ def percent(value: float | None) -> str:
     return "" if value is None else f"{100 * value:.2f} %"
 
 
+def interval(low: float | None, high: float | None) -> str:
+    """The two ends of an interval of accuracies: 80.2 to 83.0 %."""
+    return "" if low is None or high is None else f"{100 * low:.1f} to {100 * high:.1f} %"
+
+
 def fingerprint(value: str) -> str:
     """Its first ten hexadecimal digits, enough for every command."""
     return value[:SHORT_FINGERPRINT]

@@ -177,7 +177,7 @@ def _fresh(question: _Question) -> dict[str, Any]:
         "choice_json": dict(candidate.params),
         "projected": candidate.projected,
         "reused": False,
-        "repeats": 1,
+        "repeats": asked.repeats,
         "epochs_done": 0,
         "seconds": 0.0,
         "device": "",

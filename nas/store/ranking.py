@@ -26,7 +26,7 @@ ORDER = (*RANKING, trial.c.id)
 
 _OTHER_NAMES = {"study": study.c.name, "trial": trial.c.number, "architecture": trial.c.fingerprint}
 _OTHER_NAMES |= {"body": architecture.c.body, "blocks": architecture.c.blocks, "dataset": study.c.dataset}
-_OTHER_NAMES |= {"epochs": trial.c.epochs_done}
+_OTHER_NAMES |= {"epochs": trial.c.epochs_done, "name": trial.c.choice_json["architecture"].as_string()}
 _NAMES = [field.name for field in fields(Ranked) if field.name != "rank"]
 COLUMNS = [_OTHER_NAMES[name].label(name) if name in _OTHER_NAMES else trial.c[name] for name in _NAMES]
 """The fields of `Ranked` but for the rank, which is the place in the answer."""

@@ -129,4 +129,5 @@ def trial_record(row: Row[Any]) -> TrialRecord:
         summary=row.summary,
         started=row.started,
         finished=row.finished,
+        repeats=row.repeats,
     )

@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0001"
+SCHEMA = "0002"
 """The schema of this version: the last revision in `migrations/versions`."""
 
 VERSION_TABLE = "nas_alembic_version"

@@ -186,6 +186,8 @@ def _end(connection: Connection, trial_id: int, owner: str, outcome: Outcome) ->
     values: dict[str, Any] = {
         "state": outcome.state,
         "accuracy": outcome.accuracy,
+        "accuracy_low": outcome.accuracy_low,
+        "accuracy_high": outcome.accuracy_high,
         "epochs_done": outcome.epochs,
         "seconds": outcome.seconds,
         "device": outcome.device,

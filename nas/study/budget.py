@@ -39,6 +39,15 @@ class Budget:
             return False
         return self.sees(totals.receptive_field)
 
+    def broken(self, totals: Totals) -> list[str]:
+        """A line on each limit that a network does not meet."""
+        over = [(name, limit, getattr(totals, name)) for name, limit in self.maxima.items()]
+        lines = [f"{name} {found:,} is over the budget of {limit:,}" for name, limit, found in over if found > limit]
+        if not self.sees(totals.receptive_field):
+            sees = "is not known" if totals.receptive_field is None else f"is {totals.receptive_field:,} pixels"
+            lines.append(f"receptive_field {sees}; the budget asks for {self.min_receptive_field:,} or more")
+        return lines
+
     def sees(self, receptive_field: int | None) -> bool:
         """Whether a receptive field in pixels, None where unknown, meets the minimum."""
         least = self.min_receptive_field

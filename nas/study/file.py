@@ -14,10 +14,11 @@ from pydantic import ValidationError
 
 from nas.arch.recipe import Recipe
 from nas.arch.record import Value
-from nas.errors import StudyFileError, nearest
+from nas.errors import ArchitectureError, StudyFileError, nearest
 from nas.study.budget import Budget
+from nas.study.candidates import parts_of
 from nas.study.numbers import shown
-from nas.study.tables import TABLES, SearchTable, SpaceTable, StudyTable, keys
+from nas.study.tables import TABLES, CandidateTable, SearchTable, SpaceTable, StudyTable, keys
 
 LARGEST_FILE = 1_000_000
 """Bytes that a study file may have: far more than anybody writes, far less than fills the memory."""
@@ -29,7 +30,8 @@ MOST_PROBLEMS = 50
 class StudyFile:
     """A study as its file describes it. `folder` is where relative paths start; `path` is None without a file.
 
-    `config` is the whole file as plain JSON with defaults filled in: the same study, however it is spelt, has one.
+    It searches its `space`, or, where that is None, compares its `candidates`, each trained `repeats` times. `config`
+    is the whole file as plain JSON with defaults filled in: the same study, however it is spelt, has one.
     """
 
     place: str
@@ -39,15 +41,17 @@ class StudyFile:
     dataset: str
     seed: int
     budget: Budget
-    space: SpaceTable
+    space: SpaceTable | None
     search: SearchTable
     recipe: Recipe
     config: Mapping[str, Any]
+    candidates: tuple[CandidateTable, ...] = ()
+    repeats: int = 1
 
     @property
     def options(self) -> Mapping[str, Value]:
         """The options of its blocks that the study fixes."""
-        return self.space.options
+        return self.space.options if self.space else {}
 
 
 def read_study(path: Path, *, overrides: Sequence[str] = ()) -> StudyFile:
@@ -157,12 +161,16 @@ def _toml_value(text: str) -> Any:
 def _build(data: Any, place: str, path: Path | None, folder: Path) -> tuple[StudyFile | None, list[str]]:
     if not isinstance(data, Mapping):
         return None, [f"{shown(data)}, not a study; allowed: a table with {', '.join(keys(''))}"]
+    kind = _of_one_kind(data)
     try:
         table = StudyTable.model_validate(dict(data))
+        table = table.model_copy(update={"architecture": _spelt_out(table.architecture, folder, kind)})
     except ValidationError as error:
-        lines = list(dict.fromkeys(line for each in error.errors(include_url=False) for line in _lines(each)))
+        lines = list(dict.fromkeys(line for each in error.errors(include_url=False) for line in _lines(each))) + kind
         rest = [f"and {len(lines) - MOST_PROBLEMS:,} more"] if len(lines) > MOST_PROBLEMS else []
         return None, lines[:MOST_PROBLEMS] + rest
+    if kind:
+        return None, kind
     study = StudyFile(
         place=place,
         path=path,
@@ -172,11 +180,44 @@ def _build(data: Any, place: str, path: Path | None, folder: Path) -> tuple[Stud
         seed=table.seed,
         budget=table.budget.budget,
         space=table.space,
-        search=table.search,
+        search=table.search or SearchTable(trials=len(table.architecture), pruner="none"),
         recipe=table.train.recipe,
         config=table.config,
+        candidates=table.architecture,
+        repeats=table.repeats,
     )
     return study, []
+
+
+def _of_one_kind(data: Mapping[str, Any]) -> list[str]:
+    """A line on each key that a search lacks, or that a comparison has no use for; either kind has its own."""
+    if "architecture" in data:
+        if data["architecture"] == []:
+            return [f"architecture: an empty list; allowed: {allowed(('architecture',))}"]
+        told = "a study that lists its candidates ([[architecture]]) compares them, and has no"
+        return [f"{key}: {told} [{key}]; leave one of the two out" for key in ("space", "search") if key in data]
+    lines = [
+        f"{key}: missing; allowed: a table with {', '.join(keys(key))}"
+        for key in ("space", "search")
+        if key not in data
+    ]
+    if "repeats" in data:
+        lines.append("repeats: only a study that lists its candidates ([[architecture]]) repeats their trainings")
+    return lines
+
+
+def _spelt_out(candidates: Sequence[CandidateTable], folder: Path, problems: list[str]) -> tuple[CandidateTable, ...]:
+    """The candidates with their parts in place of files and references; what is wrong with them goes to `problems`."""
+    made = []
+    for index, candidate in enumerate(candidates):
+        try:
+            made.append(CandidateTable(name=candidate.name, parts=parts_of(candidate, folder, f"architecture.{index}")))
+        except ArchitectureError as error:
+            problems.extend(error.lines)
+    names = [candidate.name for candidate in candidates]
+    for name in dict.fromkeys(name for name in names if names.count(name) > 1):
+        problems.append(f"architecture: {names.count(name)} candidates are called {shown(name)}; names tell them apart")
+    return tuple(made)
 
 
 def _lines(error: Mapping[str, Any]) -> list[str]:
@@ -206,14 +247,19 @@ def dotted(loc: Sequence[int | str]) -> str:
 
 def allowed(loc: Sequence[int | str]) -> str:
     """What a key takes, as its table describes it."""
-    *parents, name = map(str, loc)
+    *parents, name = _names(loc)
     field = TABLES[".".join(parents)].model_fields[name]
     return field.description or f"a table with {', '.join(keys(dotted(loc)))}"
 
 
+def _names(loc: Sequence[int | str]) -> list[str]:
+    """The names of tables and key, without the places in lists of tables."""
+    return [str(name) for depth, name in enumerate(loc) if depth == 0 or not isinstance(name, int)]
+
+
 def unknown_key(loc: Sequence[int | str], options: Sequence[str] = ()) -> str:
     """The line on a key that its table does not have: the nearest one, or the table where it belongs."""
-    *parents, name = map(str, loc)
+    *parents, name = _names(loc)
     known = [*keys(".".join(parents)), *options]
     elsewhere = [f"{table}.{name}".lstrip(".") for table in TABLES if name in keys(table)]
     hint = nearest(name, known) or (f" (did you mean '{elsewhere[0]}'?)" if elsewhere else "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, product
@@ -14,14 +15,14 @@ from nas.arch.spec import settings
 from nas.blocks.base import Block, allowed
 from nas.blocks.costing import block_layers, full_settings, is_valid
 from nas.blocks.registry import Blocks
-from nas.data.names import DATASETS
+from nas.data.names import NAMES, PATHS, absent
 from nas.errors import BlockError, StudyFileError, nearest
 from nas.study.file import StudyFile, parse, read_toml, study_from_data, unknown_key
 from nas.study.numbers import plain, shown
 from nas.study.space import STEM
 from nas.study.tables import SpaceTable
 
-MAY_CHANGE = ("name", "search.trials", "search.keep", "search.sampler")
+MAY_CHANGE = ("name", "search.trials", "search.keep", "search.sampler", "architecture")
 """What a resumed study's file may say otherwise: how long and by which sampler it runs, never what it measures."""
 
 _MOST_TRIED = 20_000
@@ -45,20 +46,22 @@ def open_study(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> 
     """The study in a file, checked against the blocks too; raises StudyFileError with all mistakes of both kinds."""
     data = read_toml(path)
     study, problems = parse(data, str(path), path=path, overrides=overrides)
-    asked = _asked(study.space) if study else _readable(data.get("space"))
-    problems += [*_unknown_dataset(data.get("dataset")), *_check(asked, blocks)]
+    asked = _asked(study.space) if study and study.space else _readable(data.get("space"))
+    problems += [*_unknown_dataset(data.get("dataset"), path.parent), *_check(asked, blocks)]
     if study is None or problems:
         raise StudyFileError(str(path), problems)
     return study
 
 
-def _unknown_dataset(name: object) -> list[str]:
-    """The line on a data set that is neither known nor written as a path."""
-    known = [dataset.name for dataset in DATASETS if dataset.available]
-    if not isinstance(name, str) or not name.strip() or name in known or "/" in name or Path(name).suffix:
+def _unknown_dataset(name: object, folder: Path) -> list[str]:
+    """The line on a data set that is known and lies nowhere, or is neither known nor written as a path."""
+    if not isinstance(name, str) or not name.strip() or "/" in name or Path(name).suffix:
         return []
-    allowed = f"{', '.join(known)}, or the path of an .npz file"
-    return [f"dataset: {shown(name)} is not known{nearest(name, known)}; allowed: {allowed}"]
+    if name in NAMES:
+        return [f"dataset: {shown(name)} {line}"] if (line := absent(name)) else []
+    if name.isprintable() and os.path.isdir(folder / name):
+        return []
+    return [f"dataset: {shown(name)} is not known{nearest(name, NAMES)}; allowed: {', '.join(NAMES)}, or {PATHS}"]
 
 
 def check_study(study: StudyFile, blocks: Blocks, input: Shape) -> None:
@@ -70,12 +73,12 @@ def check_study(study: StudyFile, blocks: Blocks, input: Shape) -> None:
 
 def check_blocks(study: StudyFile, blocks: Blocks) -> list[str]:
     """What the study asks that its blocks do not take: unknown names, kernels, options; a line each."""
-    return _check(_asked(study.space), blocks)
+    return _check(_asked(study.space), blocks) if study.space else []
 
 
 def check_images(study: StudyFile, input: Shape) -> list[str]:
     """Whether images (C, H, W) bear the halving between stages: 2^(stages − 1) may not exceed the smaller side."""
-    most, side = max(study.space.stages), min(input[1:])
+    most, side = max(study.space.stages) if study.space else 1, min(input[1:])
     if 2 ** (most - 1) <= side:
         return []
     image = f"{input[1]} × {input[2]} pixels"
@@ -94,6 +97,19 @@ def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     if removed:
         names = f"was {_told(before, 'space.blocks')}, is now {_told(after, 'space.blocks')}"
         lines.append(f"space.blocks: {names}; blocks may be added, not removed: choose another name")
+    return lines + _changed_candidates(old, new)
+
+
+def _changed_candidates(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """A line on each candidate of a comparison that is gone or is another network by now; more of them may come."""
+    after = {one["name"]: one["parts"] for one in new.get("architecture", [])}
+    lines = []
+    for before in old.get("architecture", []):
+        name = shown(before["name"])
+        if before["name"] not in after:
+            lines.append(f"architecture: candidate {name} is gone; candidates may be added: choose another name")
+        elif before["parts"] != after[before["name"]]:
+            lines.append(f"architecture: candidate {name} is another network now: choose another name for the study")
     return lines
 
 

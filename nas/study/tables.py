@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from nas.arch.recipe import PRECISIONS, Recipe
+from nas.arch.recipe import OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
 from nas.arch.record import LIMITS, Value
 from nas.study.budget import Budget, parse_count
 from nas.study.numbers import MOST_VALUES, ListOf, OneOf, Real, Whole, flag, plain, shown, study_name, text
@@ -28,6 +28,11 @@ def _widths(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list | tuple):
         raise ValueError(f"{shown(value)} is neither a list nor a range; allowed: {_WIDTHS}")
     return ListOf(_WIDTH, _WIDTH.allowed)(value)
+
+
+def _images(value: Any) -> int | None:
+    """A number of images; None, as stored files have it, stands for all."""
+    return None if value is None else Whole(1, 1_000_000_000)(value)
 
 
 def _numbers(reader: Whole) -> BeforeValidator:
@@ -124,6 +129,24 @@ class SpaceTable(_Table):
         return dict(sorted(self.__pydantic_extra__.items()))
 
 
+class CandidateTable(_Table):
+    """One network of a comparison: its parts as an architecture file has them, such a file, or a reference network."""
+
+    name: Annotated[str, BeforeValidator(text)] = Field(description="a text that tells it from the others")
+    parts: list[Any] | None = Field(None, description="a list of parts, as an architecture file has them")
+    file: Annotated[str, BeforeValidator(text)] | None = Field(None, description="the path of an architecture file")
+    reference: Annotated[str, BeforeValidator(text)] | None = Field(
+        None, description="the name of a reference network, as `nas references` lists them"
+    )
+
+    @model_validator(mode="after")
+    def _one_of_three(self) -> CandidateTable:
+        given = [name for name in ("parts", "file", "reference") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"{' and '.join(given) or 'nothing'} given; allowed: one of parts, file, reference")
+        return self
+
+
 class SearchTable(_Table):
     """How the space is searched."""
 
@@ -144,6 +167,12 @@ class TrainTable(_Table):
     weight_decay: Annotated[float, BeforeValidator(Real())] = _RECIPE.weight_decay
     label_smoothing: Annotated[float, BeforeValidator(Real(below=1))] = _RECIPE.label_smoothing
     precision: Annotated[str, BeforeValidator(OneOf(PRECISIONS))] = _RECIPE.precision
+    optimizer: Annotated[str, BeforeValidator(OneOf(OPTIMIZERS))] = _RECIPE.optimizer
+    schedule: Annotated[str, BeforeValidator(OneOf(SCHEDULES))] = _RECIPE.schedule
+    rotation: Annotated[float, BeforeValidator(Real(below=360))] = _RECIPE.rotation
+    shift: Annotated[float, BeforeValidator(Real(below=1))] = _RECIPE.shift
+    flip: Flag = _RECIPE.flip
+    images: Annotated[int | None, BeforeValidator(_images)] = _RECIPE.images
 
     @property
     def recipe(self) -> Recipe:
@@ -158,15 +187,21 @@ class StudyTable(_Table):
     dataset: Annotated[str, BeforeValidator(text)] = Field(description='the name of a data set, as "digits", or a path')
     seed: Annotated[int, BeforeValidator(Whole(0, 2**31 - 1))] = 0
     budget: BudgetTable = BudgetTable()
-    space: SpaceTable
-    search: SearchTable
+    space: SpaceTable | None = None
+    search: SearchTable | None = None
+    architecture: tuple[CandidateTable, ...] = Field((), strict=False, description="tables with name and parts")
+    repeats: Annotated[int, BeforeValidator(Whole(1, 1_000))] = 1
     train: TrainTable = TrainTable()
 
     @property
     def config(self) -> dict[str, Any]:
         """The file as plain JSON, defaults filled in: what is stored, compared, and read again as a study."""
-        data = self.model_dump(mode="json", exclude={"budget"})
+        other = {"space", "search"} if self.architecture else {"architecture", "repeats"}
+        data = self.model_dump(mode="json", exclude={"budget", *other})
         data["budget"] = self.budget.model_dump(mode="json", exclude_none=True)
+        if self.architecture:
+            data["architecture"] = [one.model_dump(mode="json", exclude_none=True) for one in self.architecture]
+            return data
         for table in (data["space"], data["space"]["stem"]):
             table["widths"] = _short_widths(table["widths"])
         return data
@@ -181,6 +216,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "space.stem": StemTable,
     "space.stem.widths": WidthRange,
     "search": SearchTable,
+    "architecture": CandidateTable,
     "train": TrainTable,
 }
 """Every table by its dotted key."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
+from statistics import fmean
 
 import torch
 
@@ -19,25 +20,29 @@ from nas.net.batches import Batches
 from nas.net.build import Network, build
 from nas.net.checkpoint import read_checkpoint, weights_bytes
 from nas.net.train import Trained, train
+from nas.work.interval import interval
 from nas.work.worker import Report, failed
 
 
 @dataclass(frozen=True)
 class Trainer:
-    """Trains the trials of one study: its images on a device, its recipe and its seed."""
+    """Trains the trials of one study: its images on a device, its recipe, its seed, and how often it trains each.
+
+    The first training is from the study's seed, each further one from the next number; their epochs are counted on.
+    """
 
     blocks: Blocks
     batches: Batches
     recipe: Recipe
     seed: int
+    repeats: int = 1
 
     def __call__(self, claim: Claim, report: Report, stopped: Callable[[], bool]) -> Outcome | None:
         """Train the claimed network; whatever breaks in it ends the trial with a reason, never the study."""
         begun = time.perf_counter()
         try:
             architecture = architecture_from_json(claim.architecture)
-            network = build(architecture, self.blocks, seed=self.seed)
-            trained = self._trained(network, claim, report, stopped)
+            return self._repeated(architecture, claim, report, stopped)
         except (StorageError, NotFound):
             raise  # the database's trouble is not the network's: the trial is kept and taken up again
         except (TrainingFailed, BlockError) as error:
@@ -46,24 +51,54 @@ class Trainer:
             return failed("out of memory", claim, time.perf_counter() - begun)
         except (Exception, SystemExit) as error:
             return failed(f"{type(error).__name__}: {error}", claim, time.perf_counter() - begun)
-        return None if trained.state == WAITING else self._outcome(trained, network, architecture)
 
-    def _trained(self, network: Network, claim: Claim, report: Report, stopped: Callable[[], bool]) -> Trained:
+    def _repeated(
+        self, architecture: Architecture, claim: Claim, report: Report, stopped: Callable[[], bool]
+    ) -> Outcome | None:
+        """Train from each seed that is left; None where that was stopped on the way."""
         start = read_checkpoint(claim.checkpoint) if claim.checkpoint else None
-        return train(
-            network, self.batches, self.recipe, seed=self.seed, start=start, on_epoch=report, should_stop=stopped
-        )
+        first = start.seed - self.seed if start else 0
+        before = [record for record in claim.epochs if record.epoch <= first * self.recipe.epochs]
+        reached = [record.accuracy for record in before if record.epoch % self.recipe.epochs == 0]
+        seconds = sum(record.seconds for record in before)
+        for repeat in range(first, self.repeats):
+            network = build(architecture, self.blocks, seed=self.seed + repeat)
+            trained = train(
+                network,
+                self.batches,
+                self.recipe,
+                seed=self.seed + repeat,
+                start=start if repeat == first else None,
+                on_epoch=_counted_on(report, repeat * self.recipe.epochs),
+                should_stop=stopped,
+            )
+            if trained.state == WAITING:
+                return None
+            assert trained.accuracy is not None
+            reached.append(trained.accuracy)
+            seconds += trained.seconds
+        return self._outcome(trained, network, architecture, reached, seconds)
 
-    def _outcome(self, trained: Trained, network: Network, architecture: Architecture) -> Outcome:
+    def _outcome(
+        self, trained: Trained, network: Network, architecture: Architecture, reached: list[float], seconds: float
+    ) -> Outcome:
         used = {name: self.blocks.version(name) for name in architecture.blocks if name in self.blocks}
+        low, high = interval(reached)
         return Outcome(
             state=trained.state,
-            accuracy=trained.accuracy,
+            accuracy=fmean(reached),
+            accuracy_low=low,
+            accuracy_high=high,
             epochs=len(trained.history),
-            seconds=trained.seconds,
+            seconds=seconds,
             device=trained.device,
             precision=trained.precision,
             reason="behind its peers at the same epoch" if trained.state != COMPLETE else "",
             versions={"nas": version("nas"), "torch": str(torch.__version__), **used},
             weights=weights_bytes(network) if trained.state == COMPLETE else None,
         )
+
+
+def _counted_on(report: Report, epochs: int) -> Report:
+    """The same report, for a training that so many epochs of earlier ones precede."""
+    return lambda record, checkpoint: report(replace(record, epoch=record.epoch + epochs), checkpoint)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from statistics import mean, median
 
+import torch
 from torch.nn.functional import cross_entropy
 
 from nas.arch.spec import Architecture
-from nas.data.split import split_validation
+from nas.data.split import training_split
+from nas.net.augment import augmentation_of
 from nas.net.batches import Batches, make_batches
 from nas.net.build import build
-from nas.net.train import use_one_thread
+from nas.net.train import computing, precision_of, use_one_thread
+from nas.search.costs import Costs
 from nas.search.profile import typical
 from nas.work.prepare import Study
 
@@ -29,25 +32,38 @@ def seconds_expected(study: Study, workers: int) -> float:
     """Trials times the seconds of a training on one core, shared among the workers; no weight is changed."""
     use_one_thread()
     recipe = study.file.recipe
-    batches = make_batches(split_validation(study.images, study.file.seed), recipe.batch_size)
-    draws = typical(study.costs, PROBES, fill=study.file.search.fill)
-    networks = [study.space.architecture(draw) for draw in draws]
+    split = training_split(study.images, study.file.seed, recipe.images)
+    batches = make_batches(split, recipe.batch_size, augmentation=augmentation_of(recipe))
+    networks, trials = _networks(study)
     step = mean(_step_seconds(study, batches, network) for network in networks)
     validation = VALIDATION_SHARE * len(batches.validation_labels) / recipe.batch_size
     training = recipe.epochs * (batches.steps + validation) * step
+    return START_SECONDS + study.file.repeats * training * trials / min(workers, trials)
+
+
+def _networks(study: Study) -> tuple[list[Architecture], int]:
+    """The networks to be timed, and how many are to be trained: a comparison's own, or some typical of a search."""
+    if study.space is None:
+        return [one.architecture for one in study.listed], len(study.listed)
+    costs = Costs(study.space, study.blocks, study.file.budget)
+    draws = typical(costs, PROBES, fill=study.file.search.fill)
     trials = min(study.file.search.trials, study.space.size())
-    return START_SECONDS + training * trials / min(workers, trials)
+    return [study.space.architecture(draw) for draw in draws], trials
 
 
 def _step_seconds(study: Study, batches: Batches, architecture: Architecture) -> float:
     """The median seconds of a step: a batch forward and backward."""
+    recipe = study.file.recipe
     network = build(architecture, study.blocks, seed=study.file.seed)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     images, labels = next(iter(batches.epoch(study.file.seed, 1)))
     seconds = []
     for _ in range(1 + STEPS):
         begun = time.perf_counter()
-        given = network(images)
-        scores = given[0] if isinstance(given, tuple) else given
-        cross_entropy(scores, labels).backward()  # type: ignore[no-untyped-call]
+        with computing(precision_of(recipe), batches.device):
+            given = network(images)
+            scores = given[0] if isinstance(given, tuple) else given
+            loss = cross_entropy(scores, labels)
+        loss.backward()  # type: ignore[no-untyped-call]
         seconds.append(time.perf_counter() - begun)
     return median(seconds[1:])

@@ -12,7 +12,7 @@ import torch
 from nas.arch.record import FAILED, StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
 from nas.errors import NasError
-from nas.search.profile import Profile, profile
+from nas.search.profile import Profile, profile, profile_listed
 from nas.store.engine import Storage
 from nas.store.schema import create_storage
 from nas.store.status import status
@@ -102,5 +102,8 @@ def profile_study(path: Path, *, plugins: Sequence[str] = (), overrides: Sequenc
     """What the space of a study file holds under its budget, and how long the study is expected to take."""
     blocks = load_blocks(plugins)
     study = prepare(path, blocks, overrides=overrides)
-    found = profile(study.space, blocks, study.file.budget, fill=study.file.search.fill)
+    if study.space is None:
+        found = profile_listed(study.listed, study.file.budget)
+    else:
+        found = profile(study.space, blocks, study.file.budget, fill=study.file.search.fill)
     return replace(found, seconds_expected=seconds_expected(study, cores()) if found.feasible else None)

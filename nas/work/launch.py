@@ -76,7 +76,7 @@ class Fleet(Protocol):
 def run(
     storage: Storage,
     record: StudyRecord,
-    space: Space,
+    space: Space | None,
     fleet: Fleet,
     watch: Watch,
     *,
@@ -107,7 +107,7 @@ def run(
         mirror.close()
 
 
-def catch_up(storage: Storage, record: StudyRecord, space: Space) -> None:
+def catch_up(storage: Storage, record: StudyRecord, space: Space | None) -> None:
     """Write into Optuna's tables what a run that was killed at its end did not."""
     mirror = Mirror(storage, record, space)
     try:

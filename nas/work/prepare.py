@@ -12,13 +12,14 @@ from nas.blocks.registry import Blocks
 from nas.blocks.verify import quick_check
 from nas.data.images import Images
 from nas.data.names import load_images
-from nas.data.split import split_validation
-from nas.errors import BlockError, StorageError, StudyFileError
+from nas.data.split import held_out, training_split
+from nas.errors import BlockError, BudgetError, StorageError, StudyFileError
 from nas.net.batches import normalisation_of
 from nas.search.costs import Costs
 from nas.search.profile import check_feasible
 from nas.store.engine import Storage
 from nas.store.studies import create_study, get_study, update_study
+from nas.study.candidates import Listed, listed, over
 from nas.study.file import StudyFile
 from nas.study.rules import changes, check_study, open_study
 from nas.study.space import STEM, Space, make_space
@@ -26,17 +27,20 @@ from nas.study.space import STEM, Space, make_space
 
 @dataclass(frozen=True)
 class Study:
-    """A checked study: its file, the blocks it may use, its images and its space."""
+    """A checked study: its file, the blocks it may use, its images, and its space or the candidates it lists."""
 
     file: StudyFile
     blocks: Blocks
     images: Images
-    space: Space
+    space: Space | None
+    listed: tuple[Listed, ...] = ()
 
     @property
-    def costs(self) -> Costs:
-        """What its networks cost under its budget."""
-        return Costs(self.space, self.blocks, self.file.budget)
+    def block_names(self) -> tuple[str, ...]:
+        """The block types that it searches over, or that its candidates are made of."""
+        if self.file.space is not None:
+            return self.file.space.blocks
+        return tuple(dict.fromkeys(name for one in self.listed for name in one.architecture.blocks))
 
 
 def prepare(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> Study:
@@ -47,16 +51,40 @@ def prepare(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> Stu
     file = open_study(path, blocks, overrides=overrides)
     images = load_images(file.dataset, folder=file.folder)
     check_study(file, blocks, images.input)
+    _check_count(file, images)
+    if file.space is None:
+        study = Study(file, blocks, images, None, _listed(file, blocks, images))
+    else:
+        study = Study(file, blocks, images, make_space(file.space, blocks, images.input, images.classes))
     lies = quick_check(blocks)
-    lying = [lies[name] for name in {*file.space.blocks, STEM} if name in lies]
+    lying = [lies[name] for name in {*study.block_names, STEM} if name in lies]
     if lying:
         raise BlockError("\n".join(lying))
-    return Study(file, blocks, images, make_space(file.space, blocks, images.input, images.classes))
+    return study
+
+
+def _check_count(file: StudyFile, images: Images) -> None:
+    """Raise StudyFileError where more images to train on are asked for than the split leaves."""
+    asked = file.recipe.images
+    left = int((~held_out(images.train_labels, file.seed)).sum())
+    if asked is not None and asked > left:
+        told = f"{asked:,} is more than the {left:,} images of {file.dataset} that are not held out"
+        raise StudyFileError(file.place, [f"train.images: {told} for validation or testing"])
+
+
+def _listed(file: StudyFile, blocks: Blocks, images: Images) -> tuple[Listed, ...]:
+    found, problems = listed(file.candidates, blocks, images.input, images.classes)
+    if problems:
+        raise StudyFileError(file.place, problems)
+    return found
 
 
 def check_budget(study: Study) -> None:
-    """Raise BudgetError where no network of the space meets the budget."""
-    check_feasible(study.costs, fill=study.file.search.fill)
+    """Raise BudgetError where no network of the space meets the budget, or a listed one does not."""
+    if study.space is not None:
+        check_feasible(Costs(study.space, study.blocks, study.file.budget), fill=study.file.search.fill)
+    elif broken := over(study.listed, study.file.budget):
+        raise BudgetError("\n".join(broken))
 
 
 def enter(storage: Storage, study: Study) -> StudyRecord:
@@ -101,9 +129,9 @@ def _record(study: Study) -> StudyRecord:
         trials=file.search.trials,
         config=file.config,
         budget=file.budget.to_json(),
-        blocks=file.space.blocks,
+        blocks=study.block_names,
         recipe=recipe,
-        recipe_hash=recipe_hash(file.recipe),
+        recipe_hash=recipe_hash(file.recipe, file.repeats),
         epochs=file.recipe.epochs,
         keep=file.search.keep,
         images=_facts(study),
@@ -112,5 +140,5 @@ def _record(study: Study) -> StudyRecord:
 
 def _facts(study: Study) -> dict[str, list[float] | list[str]]:
     """What whoever uses a trained network must know of the images: classes, and how pixels are normalised."""
-    seen = normalisation_of(split_validation(study.images, study.file.seed).train_images)
+    seen = normalisation_of(training_split(study.images, study.file.seed, study.file.recipe.images).train_images)
     return {"mean": list(seen.mean), "std": list(seen.std), "class_names": list(study.images.class_names)}

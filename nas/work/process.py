@@ -15,15 +15,18 @@ from pathlib import Path
 from nas.arch.record import StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
 from nas.data.names import load_images
-from nas.data.split import split_validation
+from nas.data.split import training_split
 from nas.errors import DataError, NasError
+from nas.net.augment import augmentation_of
 from nas.net.batches import make_batches
 from nas.net.train import use_one_thread
 from nas.search.fidelity import pruner_for
-from nas.search.loop import Search
+from nas.search.listed import Listing
+from nas.search.loop import Proposes, Search
 from nas.search.propose import Proposer
 from nas.store.engine import open_storage
 from nas.store.studies import find_study
+from nas.study.candidates import listed
 from nas.study.file import StudyFile, study_from_data
 from nas.study.space import make_space
 from nas.work.evaluate import Trainer
@@ -77,7 +80,9 @@ def make_worker(job: Job, stop: threading.Event, blocks: Blocks | None = None) -
     return Worker(search, _trainer(job, study, record, blocks), pruner, study.recipe.epochs, stop)
 
 
-def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) -> Proposer:
+def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) -> Proposes:
+    if study.space is None:
+        return Listing(listed(study.candidates, blocks, record.input, record.classes)[0])
     space = make_space(study.space, blocks, record.input, record.classes, order=record.blocks)
     return Proposer(
         space,
@@ -95,8 +100,10 @@ def _trainer(job: Job, study: StudyFile, record: StudyRecord, blocks: Blocks) ->
     images = load_images(record.dataset, folder=Path(job.folder))
     if images.content_hash != record.dataset_hash:
         raise DataError(f"data set {record.dataset!r}: its images are no longer those that the study began with")
-    batches = make_batches(split_validation(images, record.seed), study.recipe.batch_size, job.device)
-    return Trainer(blocks, batches, study.recipe, record.seed)
+    recipe = study.recipe
+    split = training_split(images, record.seed, recipe.images)
+    batches = make_batches(split, recipe.batch_size, job.device, augmentation_of(recipe))
+    return Trainer(blocks, batches, recipe, record.seed, study.repeats)
 
 
 def _die_with(parent: int) -> None:

@@ -107,7 +107,8 @@ def test_cost_block_mistakes_are_one_line(nas, settings, line):
 def test_cost_of_a_word_says_what_was_tried(world, nas, home):
     told = nas("cost", "vgg61")
     assert (told.code, told.out) == (1, "")
-    assert told.err == "Error: no architecture 'vgg61' in sqlite:///nas.db; nor is there a JSON file 'vgg61'\n"
+    tried = "nor is there a JSON file or a reference network 'vgg61' (did you mean 'vgg19'?)"
+    assert told.err == f"Error: no architecture 'vgg61' in sqlite:///nas.db; {tried}\n"
     (home / "nas.db").unlink()
     assert "no such JSON file, and sqlite:///nas.db: no such database" in nas("cost", "vgg61").err
     assert nas("cost", "none.json").err == "Error: none.json: no such file\n"

@@ -9,7 +9,7 @@ from nas.store.studies import create_study
 BEST_FIELDS = [
     *("rank", "study", "trial", "architecture", "body", "accuracy", "accuracy_low", "accuracy_high", "repeats"),
     *("test_accuracy", "test_low", "test_high", "params", "weights", "macs", "activations", "receptive_field"),
-    *("auxiliary_params", "depth", "blocks", "dataset", "epochs", "seed", "seconds", "reused", "precision"),
+    *("auxiliary_params", "depth", "blocks", "dataset", "epochs", "seed", "seconds", "reused", "precision", "name"),
 ]
 
 

@@ -1,10 +1,13 @@
 import itertools
-from dataclasses import replace
+import json
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
+import safetensors.torch
 import torch
 from torch import nn
+from torch.nn.functional import cross_entropy
 
 from nas.arch.cost import Cost
 from nas.arch.recipe import Recipe, recipe_hash
@@ -12,6 +15,7 @@ from nas.arch.record import COMPLETE, PRUNED, WAITING
 from nas.blocks.base import Block
 from nas.data.split import Split
 from nas.errors import ArchitectureError, TrainingFailed
+from nas.net.augment import Augmentation
 from nas.net.batches import make_batches
 from nas.net.build import build
 from nas.net.checkpoint import load_weights, plain_state, read_checkpoint, weights_bytes
@@ -70,21 +74,29 @@ def test_same_seed_gives_the_same_result(blocks, few, small) -> None:
     assert runs[0][0] != runs[2][0]
 
 
-@pytest.mark.parametrize("epochs", [1, 2])
-def test_resumed_training_is_bit_for_bit_the_same(blocks, few, small, epochs: int) -> None:
+MOVING = Augmentation(rotation=30, shift=0.1, flip=True)
+ADAM = replace(SHORT, optimizer="adam", schedule="constant", learning_rate=0.003)
+
+
+BF16 = replace(SHORT, precision="bf16")
+
+
+@pytest.mark.parametrize(("epochs", "recipe"), [(1, SHORT), (2, SHORT), (2, ADAM), (1, BF16)])
+def test_resumed_training_is_bit_for_bit_the_same(blocks, few, small, epochs: int, recipe: Recipe) -> None:
+    few = replace(few, augmentation=MOVING)
     whole = build(small, blocks, seed=1)
-    wanted = train(whole, few, SHORT, seed=1)
+    wanted = train(whole, few, recipe, seed=1)
     kept: list[bytes] = []
     train(
         build(small, blocks, seed=1),
         few,
-        SHORT,
+        recipe,
         seed=1,
         on_epoch=lambda _, data: len(kept) < (kept.append(data) or epochs),
     )
     torch.manual_seed(99)
     again = build(small, blocks, seed=7)
-    given = train(again, few, SHORT, seed=1, start=read_checkpoint(kept[epochs - 1]))
+    given = train(again, few, recipe, seed=1, start=read_checkpoint(kept[epochs - 1]))
     assert same(whole.state_dict(), again.state_dict())
     assert [replace(one, seconds=0) for one in given.history] == [replace(one, seconds=0) for one in wanted.history]
 
@@ -102,6 +114,50 @@ def test_stopped_training_waits(blocks, few, small) -> None:
     assert (trained.state, len(trained.history)) == (WAITING, 1)
     at_once = train(build(small, blocks), few, SHORT, seed=0, should_stop=lambda: True)
     assert (at_once.state, at_once.accuracy) == (WAITING, None)
+
+
+def test_adam_with_a_constant_rate_learns(blocks, few, small) -> None:
+    trained = train(build(small, blocks), few, replace(ADAM, epochs=8, learning_rate=0.01), seed=0)
+    assert trained.history[-1].train_loss < 0.8 * trained.history[0].train_loss
+
+
+def test_bf16_is_told_and_weights_stay_fp32(blocks, few, small) -> None:
+    network = build(small, blocks)
+    trained = train(network, few, replace(SHORT, precision="bf16"), seed=0)
+    plain = train(build(small, blocks), few, SHORT, seed=0)
+    assert (trained.precision, plain.precision) == ("bf16", "fp32")
+    assert {value.dtype for value in network.parameters()} == {torch.float32}
+    assert trained.history[-1].train_loss != plain.history[-1].train_loss
+    assert trained.history[-1].train_loss == pytest.approx(plain.history[-1].train_loss, abs=0.1)
+
+
+def test_one_step_of_adam_adds_the_decay_to_the_gradient(blocks, few, make) -> None:
+    # The step as Kingma and Ba's algorithm 1 has it, with an L2 penalty in the gradient of the kernels alone.
+    network = build(make(), blocks)
+    recipe = replace(ADAM, epochs=1, batch_size=256, weight_decay=0.5, label_smoothing=0.0, learning_rate=0.01)
+    one_batch = replace(few, batch_size=256)
+    before = {name: value.detach().clone() for name, value in network.named_parameters()}
+    images, labels = next(one_batch.epoch(3, 1))
+    cross_entropy(network.train()(images), labels).backward()
+    wanted = {}
+    for name, value in network.named_parameters():
+        gradient = value.grad + (0.5 * value.detach() if value.dim() > 1 else 0.0)
+        wanted[name] = before[name] - 0.01 * gradient / (gradient.abs() + 1e-8)
+    train(network, one_batch, recipe, seed=3)
+    assert all(torch.allclose(value, wanted[name], atol=1e-5) for name, value in network.named_parameters())
+
+
+def test_checkpoint_of_the_first_format_still_goes_on(blocks, few, small) -> None:
+    kept: list[bytes] = []
+    network = build(small, blocks, seed=1)
+    wanted = train(network, few, SHORT, seed=1, on_epoch=lambda _, data: kept.append(data) or True)
+    tensors, metadata = safetensors.torch.load(kept[0]), kept[0]
+    old = {name.replace("moments.", "momentum.").replace(":momentum_buffer", ""): one for name, one in tensors.items()}
+    state = json.loads(metadata[8 : 8 + int.from_bytes(metadata[:8], "little")])["__metadata__"]
+    again = train(
+        build(small, blocks, seed=2), few, SHORT, seed=1, start=read_checkpoint(safetensors.torch.save(old, state))
+    )
+    assert [one.loss for one in again.history] == [one.loss for one in wanted.history]
 
 
 @pytest.mark.parametrize("rate", [float("inf"), float("nan"), 1e30])
@@ -230,6 +286,19 @@ def test_recipe_hash_tells_recipes_apart_and_not_their_spelling() -> None:
         "momentum": 0,
         "weight_decay": 0,
         "label_smoothing": 0,
+        "precision": "bf16",
+        "optimizer": "adam",
+        "schedule": "constant",
+        "rotation": 45,
+        "shift": 0.1,
+        "flip": True,
+        "images": 1000,
     }
+    assert set(others) == {field.name for field in fields(Recipe)}
     hashes = {recipe_hash(replace(Recipe(), **{name: value})) for name, value in others.items()}
-    assert len(hashes | {recipe_hash(Recipe())}) == 7
+    assert len(hashes | {recipe_hash(Recipe()), recipe_hash(Recipe(), repeats=3)}) == len(others) + 2
+
+
+def test_recipe_of_the_first_release_keeps_its_hash() -> None:
+    assert recipe_hash(Recipe()) == "71cd891b589132260e0e4b358534a583"
+    assert recipe_hash(Recipe(epochs=3), repeats=1) == "afa0b9c0d2d22d8eb68b2da71fe7e866"

@@ -14,7 +14,7 @@ ROWS = dict(re.findall(r"^\| `([a-z_.]+)` \| (.*) \|$", PAGE, re.MULTILINE))
 
 def key_paths():
     """Every dotted key but those that are whole tables with a heading of their own."""
-    headed = {"budget", "space", "search", "train"}
+    headed = {"budget", "space", "search", "train", "architecture"}
     return {f"{table}.{key}".lstrip(".") for table in TABLES for key in keys(table)} - headed
 
 
@@ -44,7 +44,8 @@ def test_limits_on_the_page_are_the_program_s():
 
 
 def test_example_on_the_page_is_a_study():
-    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    example, comparison = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    assert len(study_from_data(tomllib.loads(comparison)).candidates) == 2
     study = study_from_data(tomllib.loads(example))
     assert study.budget.to_json() == {"params": 20_000, "receptive_field": 9}
     assert study.options == {"norm": "batch"}

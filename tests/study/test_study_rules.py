@@ -223,5 +223,6 @@ def test_unknown_data_set_is_told_with_the_other_mistakes(small, write, blocks):
     with pytest.raises(StudyFileError) as caught:
         open_study(write(text), blocks)
     told = "\n".join(caught.value.problems)
-    assert "dataset: 'digts' is not known (did you mean 'digits'?); allowed: digits, or the path of an .npz" in told
+    names = "digits, mnist, fashion-mnist, cifar10"
+    assert f"dataset: 'digts' is not known (did you mean 'digits'?); allowed: {names}, or the path of an .npz" in told
     assert "space.kernels: 4 is even" in told

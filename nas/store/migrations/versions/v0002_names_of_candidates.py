@@ -1,0 +1,32 @@
+"""The leaderboard says what a comparison calls its networks."""
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+
+NAMED = {"sqlite": "json_extract(t.choice_json, '$.architecture')", "postgresql": "t.choice_json ->> 'architecture'"}
+
+LEADERBOARD = """
+CREATE VIEW nas_leaderboard AS
+SELECT row_number() OVER (
+           PARTITION BY t.dataset_hash ORDER BY t.accuracy DESC, t.params, t.macs, t.fingerprint, t.id
+       ) AS rank,
+       s.name AS study, t.number AS trial, t.fingerprint AS architecture, a.body AS body,
+       t.accuracy AS accuracy, t.accuracy_low AS accuracy_low, t.accuracy_high AS accuracy_high,
+       t.repeats AS repeats, t.test_accuracy AS test_accuracy, t.test_low AS test_low, t.test_high AS test_high,
+       t.params AS params, t.weights AS weights, t.macs AS macs, t.activations AS activations,
+       t.receptive_field AS receptive_field, t.auxiliary_params AS auxiliary_params, t.depth AS depth,
+       CAST(a.blocks AS TEXT) AS blocks, s.dataset AS dataset, t.epochs_done AS epochs, t.seed AS seed,
+       t.seconds AS seconds, t.reused AS reused, t.precision AS precision, {name} AS name
+FROM nas_trial t
+JOIN nas_study s ON s.id = t.study_id
+JOIN nas_architecture a ON a.fingerprint = t.fingerprint
+WHERE t.state = 'complete'
+"""
+
+
+def upgrade() -> None:
+    """Make the view anew, with one column more."""
+    op.execute("DROP VIEW nas_leaderboard")
+    op.execute(LEADERBOARD.format(name=NAMED[op.get_bind().dialect.name]))

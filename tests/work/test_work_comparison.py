@@ -1,0 +1,156 @@
+"""A comparison run whole on real images, by a worker in this process or by real processes."""
+
+import signal
+from statistics import fmean
+
+import optuna
+import pytest
+from work_worlds import look, wait_for
+
+from nas.arch.record import WAITING
+from nas.errors import BudgetError, StudyFileError
+from nas.store.engine import open_storage
+from nas.store.ranking import best
+from nas.store.status import status
+from nas.store.studies import find_study
+from nas.store.trials import history, trial_epochs
+from nas.store.weights import get_weights
+from nas.work.interval import interval
+from nas.work.jobs import profile_study, run_study
+
+PAIR = """
+name = "{name}"
+dataset = "digits"
+seed = {seed}
+repeats = {repeats}
+[budget]
+params = "{params}"
+[[architecture]]
+name = "two 3×3"
+parts = [{{block = "stacked", width = 8, kernel = 3, layers = 2}}, {{layer = "global_average_pool"}},
+         {{layer = "dense", width = "classes"}}]
+[[architecture]]
+name = "one 5×5"
+parts = [{{block = "conv", width = 8, kernel = 5}}, {{layer = "global_average_pool"}},
+         {{layer = "dense", width = "classes"}}]
+[train]
+epochs = {epochs}
+images = 300
+"""
+
+
+@pytest.fixture
+def pair(tmp_path):
+    def write(**changes):
+        values = {"name": "pair", "seed": 0, "repeats": 2, "params": "2k", "epochs": 2, **changes}
+        path = tmp_path / f"{values['name']}.toml"
+        path.write_text(PAIR.format(**values))
+        return path
+
+    return write
+
+
+def ran(path, url, **words):
+    record = run_study(path, storage=url, workers=0, device="cpu", **words)
+    storage = open_storage(url)
+    try:
+        return record, best(storage, study=record.name)
+    finally:
+        storage.close()
+
+
+def test_candidates_are_ranked_by_the_mean_over_seeds(pair, url):
+    _, ranked = ran(pair(repeats=3), url)
+    assert {row.name for row in ranked} == {"two 3×3", "one 5×5"}
+    assert {(row.repeats, row.epochs) for row in ranked} == {(3, 2)}
+    storage = open_storage(url)
+    for trial in history(storage, 1):
+        last = [epoch.accuracy for epoch in trial_epochs(storage, trial.id) if epoch.epoch % 2 == 0]
+        row = next(row for row in ranked if row.trial == trial.number)
+        assert len(last) == 3
+        assert (row.accuracy, row.accuracy_low, row.accuracy_high) == (fmean(last), *interval(last))
+        assert get_weights(storage, trial.id) is not None
+    storage.close()
+
+
+def test_each_repeat_is_the_training_from_its_own_seed(pair, url):
+    # The split and the images trained on follow the study's seed, so only a repeat from the same seed can be compared.
+    ran(pair(repeats=2), url)
+    ran(pair(name="alone", repeats=1), url)
+    storage = open_storage(url)
+    both, alone = ({one.name: trial_epochs(storage, one.id) for one in history(storage, id)} for id in (1, 2))
+    storage.close()
+    for name, epochs in alone.items():
+        assert [one.accuracy for one in both[name][:2]] == [one.accuracy for one in epochs]
+        assert [one.loss for one in both[name][2:]] != [one.loss for one in epochs]
+
+
+def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, url, start, tmp_path):
+    path = pair(repeats=4, epochs=6)
+    begun = start(path, "--workers", "1")
+
+    def in_the_second():
+        found = look(url, "pair")
+        storage = open_storage(url) if found else None
+        return storage and any(one.epochs_done > 7 and one.finished is None for one in history(storage, 1))
+
+    wait_for(in_the_second)
+    begun.send_signal(signal.SIGKILL)
+    begun.wait()
+    _, resumed = ran(path, url)
+    _, whole = ran(path, f"sqlite:///{tmp_path}/whole.db")
+    assert [(row.name, row.accuracy, row.accuracy_low) for row in resumed] == [
+        (row.name, row.accuracy, row.accuracy_low) for row in whole
+    ]
+
+
+def test_result_is_taken_over_by_a_comparison_with_as_many_repeats(pair, url):
+    ran(pair(), url)
+    _, again = ran(pair(name="again"), url)
+    assert [row.reused for row in again] == [True, True]
+    assert all(row.accuracy_low is not None for row in again)
+    _, more = ran(pair(name="more", repeats=3), url)
+    assert [row.reused for row in more] == [False, False]
+    storage = open_storage(url)
+    assert [status(storage, name).trained_twice for name in ("pair", "again", "more")] == [0, 0, 0]
+    storage.close()
+
+
+def test_candidate_over_the_budget_stops_it_before_anything_is_made(pair, url, tmp_path):
+    with pytest.raises(BudgetError, match=r"^two 3×3: params 770 is over the budget of 500$"):
+        ran(pair(params="500"), url)
+    assert not (tmp_path / "nas.db").exists()
+    found = profile_study(pair(params="500"))
+    assert (found.feasible, found.share_feasible, found.smallest_budget) == (False, 0.5, 770)
+    assert profile_study(pair()).seconds_expected > 0
+
+
+def test_candidate_that_came_later_is_trained_alone(pair, url):
+    path = pair()
+    first = ran(path, url)[1]
+    third = '[[architecture]]\nname = "third"\nparts = [{layer = "dense", width = "classes"}]\n'
+    path.write_text(path.read_text().replace("[train]", f"{third}[train]"))
+    record, ranked = ran(path, url)
+    assert record.trials == 3
+    assert {row.name for row in ranked} == {"two 3×3", "one 5×5", "third"}
+    assert {row.seconds for row in first} < {row.seconds for row in ranked}
+
+
+def test_optuna_sees_the_candidates_as_one_choice(pair, url):
+    ran(pair(), url)
+    study = optuna.load_study(study_name="pair", storage=url)
+    assert {trial.params["architecture"] for trial in study.trials} == {"two 3×3", "one 5×5"}
+
+
+def test_more_images_than_there_are_is_an_error(pair, url):
+    with pytest.raises(StudyFileError, match=r"train\.images: 5,000 is more than the 1,150 images of digits"):
+        run_study(pair(), storage=url, workers=0, overrides=["train.images=5000"])
+
+
+def test_stopped_trial_counts_all_epochs_of_all_repeats(pair, url):
+    run_study(pair(repeats=50, epochs=5), storage=url, workers=0, device="cpu", timeout=3)
+    storage = open_storage(url)
+    left = [one for one in history(storage, find_study(storage, "pair").id) if one.state == WAITING]
+    assert left
+    assert left[0].epochs_done > 5
+    storage.close()
