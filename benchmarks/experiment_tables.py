@@ -105,13 +105,18 @@ def experiment(study: str, blocks: Blocks, folder: Path = RESULTS) -> str:
 def _trained(found: Result) -> str:
     recipe, machine = found["recipe"], found["machine"]
     images = f"{recipe['images']:,} training images" if recipe.get("images") else "all 40,000 training images"
-    trainings = [len(one["accuracies"]) for one in found["candidates"]]
+    trainings = sum(len(one["accuracies"]) for one in found["candidates"])
     hours = sum(one["seconds"] for one in found["candidates"]) / 3600
     return (
-        f"{recipe['epochs']} epochs of {images}, batches of {recipe['batch_size']}; {sum(trainings)} trainings,\n"
-        f"{hours:.1f} hours of them in all, in {found['candidates'][0]['precision']}, on {machine['system']},"
+        f"{recipe['epochs']} epochs of {images}, batches of {recipe['batch_size']}, {count(trainings)},\n"
+        f"{hours:.1f} hours of computing, in {found['candidates'][0]['precision']}, on {machine['system']},"
         f" torch {machine['torch']}.\nImages: `{found['dataset_hash'][:12]}`. {found['date']}."
     )
+
+
+def count(trainings: int) -> str:
+    """1 training, 2 trainings."""
+    return f"{trainings} training{'' if trainings == 1 else 's'}"
 
 
 def _results_table(found: Result, study: str, blocks: Blocks) -> str:
@@ -173,12 +178,15 @@ class Difference(NamedTuple):
         return not self.low <= 0 <= self.high
 
     @property
-    def verdict(self) -> str:
-        """Lighter or heavier by convolutions, better or worse, in words."""
+    def size(self) -> str:
+        """Lighter or heavier by the weights in convolutions, in words."""
         times = max(self.weights, 1 / self.weights)
-        size = f"{times:.2f} times {'lighter' if self.weights < 1 else 'heavier'}" if self.weights != 1 else "as heavy"
-        better = ("better" if self.points > 0 else "worse") if self.apart else "not to be told apart by accuracy"
-        return f"{size}, {better}"
+        return f"{times:.2f} times {'lighter' if self.weights < 1 else 'heavier'}" if self.weights != 1 else "as heavy"
+
+    @property
+    def rank(self) -> str:
+        """Better or worse by accuracy, in words."""
+        return ("better" if self.points > 0 else "worse") if self.apart else "not to be told apart by accuracy"
 
 
 def differences(found: Result, study: str, blocks: Blocks) -> list[str]:
@@ -187,7 +195,8 @@ def differences(found: Result, study: str, blocks: Blocks) -> list[str]:
     if not compared:
         return []
     heads = ["A against B", "A − B, points", "95 % interval", "weights of A / B", "macs of A / B", "so A is"]
-    text = table(heads, [_difference(one) for one in compared], texts=("so A is",))
+    sized = study in ASKED  # elsewhere all networks were made equally heavy
+    text = table(heads, [_difference(one, sized) for one in compared], texts=("so A is",))
     return [text, *([_all_pairs(repeated(found))] if study not in ASKED else [])]
 
 
@@ -209,9 +218,10 @@ def _compared(found: Result, study: str, blocks: Blocks) -> Iterator[Difference]
             yield Difference(*pair, *ends, sizes[0] / sizes[1], one["macs"] / other["macs"])
 
 
-def _difference(one: Difference) -> list[str]:
+def _difference(one: Difference, sized: bool) -> list[str]:
     ends = f"{one.low:+.1f} to {one.high:+.1f}"
-    return [one.name, f"{one.points:+.1f}", ends, f"{one.weights:.2f}", f"{one.macs:.2f}", one.verdict]
+    verdict = f"{one.size}, {one.rank}" if sized else one.rank
+    return [one.name, f"{one.points:+.1f}", ends, f"{one.weights:.2f}", f"{one.macs:.2f}", verdict]
 
 
 def claims_table(blocks: Blocks, folder: Path = RESULTS) -> str:
@@ -229,10 +239,11 @@ def _outcome(found: Result, study: str, blocks: Blocks) -> str:
         return f"{percent(curve[-1])} % after epoch {len(curve)}"
     compared = list(_compared(found, study, blocks))
     if study in ASKED:
-        return "; ".join(f"{one.name}: {one.verdict}" for one in compared[: MAIN[study]]) or "not repeated"
+        return "; ".join(f"{one.name}: {one.size}, {one.rank}" for one in compared[: MAIN[study]]) or "not repeated"
     best = found["candidates"][0]["name"]
     alike = [one.other for one in compared if not one.apart]
-    return f"`{best}`" + (f", not to be told from {', '.join(f'`{name}`' for name in alike)}" if alike else ", alone")
+    rivals = f"not to be told from {', '.join(f'`{name}`' for name in alike)}" if alike else "told from all others"
+    return f"`{best}`, {rivals}"
 
 
 def _all_pairs(repeated: Sequence[Result]) -> str:
@@ -280,7 +291,7 @@ def curve_picture(study: str = "keras-cifar10", folder: Path = RESULTS) -> Figur
     curve = found["candidates"][0]["by_epoch"]
     ticks = [1, *range(8, len(curve) + 1, 8)]
     drawn = [
-        Line("validation images", list(enumerate(curve, 1))),
         Line("the article: about 85 % by epoch 64", [(1, CLAIM), (len(curve), CLAIM)], 1, 1),
+        Line("validation images", list(enumerate(curve, 1))),
     ]
     return lines([Panel("epoch", "accuracy", drawn, ticks, [str(tick) for tick in ticks], SHARE)])

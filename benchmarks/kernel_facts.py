@@ -108,13 +108,18 @@ def mimicked() -> tuple[nn.Linear, int]:
     return layer, int(torch.isclose(layer(image.flatten(1)), window_3(image).flatten(1)).sum())
 
 
+_COUNT = {2: "two", 3: "three"}
+
+
 def stacking_facts() -> Iterator[Fact]:
     """Several small kernels for one large one."""
     for kernel, layers, id in ((5, 2, "A4"), (7, 3, "A5")):
         large, small = weights("conv", 64, kernel=kernel), weights("stacked", 64, kernel=3, layers=layers)
         yield Fact(id, f"weights of a {kernel}×{kernel}, by c²", "book", str(kernel**2), large / 64**2)
-        yield Fact(id, f"weights of {layers} 3×3, by c²", "book", str(9 * layers), small / 64**2)
-        yield Fact(id, f"{kernel}×{kernel} / {layers} 3×3", "kernels", {5: "1.4", 7: "2"}[kernel], large / small)
+        yield Fact(id, f"weights of {_COUNT[layers]} 3×3, by c²", "book", str(9 * layers), small / 64**2)
+        yield Fact(
+            id, f"{kernel}×{kernel} / {_COUNT[layers]} 3×3", "kernels", {5: "1.4", 7: "2"}[kernel], large / small
+        )
         fields = [block("conv", 64, kernel=kernel), block("stacked", 64, kernel=3, layers=layers)]
         assert fields[0].receptive_field == fields[1].receptive_field == kernel
 
@@ -160,7 +165,9 @@ def layer_facts() -> Iterator[Fact]:
     yield Fact("A11", "params of ten 5×5 on 32×32×3", "book", "760", layer.params)
     yield Fact("A11", "the same: weights", "book", "750", layer.weights)
     yield Fact("A11", "the same: activations", "book", "10,240", layer.activations)
-    yield Fact("A11", "the same: bytes in fp32", "book", "10,240", 4 * layer.activations, "elements called bytes")
+    yield Fact(
+        "A11", "bytes of ten 5×5's activations, fp32", "book", "10,240", 4 * layer.activations, "elements called bytes"
+    )
     yield Fact("A12", "side after 3×3 on 4×4", "book", "2", window(4, 3))
     yield Fact("A12", "side after 3×3, padding 1, on 5×5", "book", "5", window(5, 3, padding=1))
     yield Fact("A12", "side after 5×5 on 32×32", "book", "28", window(32, 5))
@@ -225,7 +232,7 @@ def module_facts() -> Iterator[Fact]:
     row = convolution((1, 1, flat), 1, (1, 100), padding=0)
     yield Fact("A18", "outputs of a kernel of 100 on the flattened image", "workings", "786,333", row.activations)
     called = "the number of outputs called weights; the kernel alone is learned"
-    yield Fact("A18", "weights of that kernel", "workings", "786,333", row.weights, called)
+    yield Fact("A18", "weights of a kernel of 100", "workings", "786,333", row.weights, called)
 
 
 def facts() -> list[Fact]:

@@ -23,7 +23,7 @@ from nas.blocks.sweep import BYTES
 from nas.blocks.trace import cost, normalise
 from nas.errors import NasError, TrainingFailed, nearest
 from nas.net.build import Network, build
-from nas.net.train import _loss, _optimizer
+from nas.net.train import loss_of, optimizer_of
 
 _aten = torch.ops.aten
 _FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -114,7 +114,7 @@ def _measured(asked: _Asked, tensors: AbstractContextManager[Any]) -> dict[str, 
 def _training(network: Network, images: Tensor, asked: _Asked, live: _Live) -> dict[str, int]:
     """Two steps as the trainer does them: the first leaves gradients and the optimizer's state to the second."""
     labels = torch.zeros(asked.batch, dtype=torch.int64)
-    optimizer = _optimizer(network, Recipe(optimizer=asked.optimizer))
+    optimizer = optimizer_of(network, Recipe(optimizer=asked.optimizer))
     saved = _Saved(network)
     network.train()
     with saved_tensors_hooks(saved.keep, lambda tensor: tensor):
@@ -133,7 +133,7 @@ def _training(network: Network, images: Tensor, asked: _Asked, live: _Live) -> d
 def _step(network: Network, optimizer: Optimizer, images: Tensor, labels: Tensor, precision: str, live: _Live) -> None:
     """One step in the order of `nas.net.train.train`: the last step's gradients live until the loss is known."""
     with _computing(precision):
-        loss = _loss(network, images, labels, Recipe().label_smoothing)
+        loss = loss_of(network, images, labels, Recipe().label_smoothing)
     optimizer.zero_grad()
     with live.summing_in_place():
         loss.backward()  # type: ignore[no-untyped-call]

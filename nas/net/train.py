@@ -90,7 +90,7 @@ def train(
     """
     device, last, precision = data.device, recipe.epochs * data.steps, precision_of(recipe)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = _optimizer(network, recipe)
+    optimizer = optimizer_of(network, recipe)
     history = _restore(network, optimizer, start, seed, recipe)
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         for epoch in range(len(history) + 1, recipe.epochs + 1):
@@ -103,7 +103,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = recipe.learning_rate * share_of_rate(recipe, (epoch - 1) * data.steps + step, last)
                 with _failures(), computing(precision, device):
-                    loss = _loss(network, images, labels, recipe.label_smoothing)
+                    loss = loss_of(network, images, labels, recipe.label_smoothing)
                 with _failures():
                     optimizer.zero_grad()
                     loss.backward()  # type: ignore[no-untyped-call]
@@ -163,7 +163,7 @@ def one_cycle(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * (place - peak) / (steps + 1 - peak)))
 
 
-def _loss(network: Network, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+def loss_of(network: Network, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Cross-entropy of the scores, plus that of each auxiliary head times its weight."""
     given = network(images)
     scores, heads = given if isinstance(given, tuple) else (given, [])
@@ -173,7 +173,7 @@ def _loss(network: Network, images: Tensor, labels: Tensor, smoothing: float) ->
     return loss
 
 
-def _optimizer(network: Network, recipe: Recipe) -> Optimizer:
+def optimizer_of(network: Network, recipe: Recipe) -> Optimizer:
     """Weight decay pulls on kernels alone, not on biases and batch norm."""
     parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
     kernels = [parameter for parameter in parameters if parameter.dim() >= 2]

@@ -35,6 +35,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#0
 """Told apart by colour-blind eyes too. Source: Okabe and Ito, "Color Universal Design", 2008, without their yellow."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+MOST_MARKED = 20
+"""A line of more points is drawn without marks, which would hide it."""
+
 DASHES = ("-", "--", ":", "-.")
 WIDTH = 8.0
 """Inches; at 100 dots an inch the texts can be read, and a line of SVG prose is as wide."""
@@ -172,7 +175,7 @@ def _draw_lines(axes: Axes, panel: Panel) -> None:
             [y for _, y in line.points],
             color=COLOURS[line.colour % len(COLOURS)],
             linestyle=DASHES[(line.dash + line.colour // len(COLOURS)) % len(DASHES)],
-            marker=MARKERS[line.colour % len(MARKERS)],
+            marker=MARKERS[line.colour % len(MARKERS)] if len(line.points) <= MOST_MARKED else "",
             # Lines that coincide stay visible: each is thinner than the one below it.
             linewidth=max(1.2, 3 - 0.3 * order),
             markersize=max(3.5, 8 - 0.7 * order),

@@ -67,7 +67,7 @@ def test_a3_a_dense_layer_takes_a_convolution_s_values():
 
 
 def test_a4_two_3x3_for_a_5x5():
-    assert told("A4", "5×5 / 2 3×3") == (1.389, ROUNDED)
+    assert told("A4", "5×5 / two 3×3") == (1.389, ROUNDED)
     assert (weights("conv", 64, kernel=5), weights("stacked", 64, kernel=3, layers=2)) == (102_400, 73_728)
     rows = {row.block: row for row in compare_blocks(BLOCKS, ["conv", "stacked"], in_channels=64, width=64)}
     assert rows["stacked"].receptive_field == 5
@@ -75,7 +75,7 @@ def test_a4_two_3x3_for_a_5x5():
 
 
 def test_a5_three_3x3_for_a_7x7():
-    assert told("A5", "7×7 / 3 3×3") == (1.815, ROUNDED)
+    assert told("A5", "7×7 / three 3×3") == (1.815, ROUNDED)
     (row,) = compare_blocks(BLOCKS, [BlockVariant("stacked", {"layers": 3})], in_channels=64, width=64)
     assert (row.weights, row.receptive_field, row.times_lighter_by_field) == (110_592, 7, 49 / 27)
 
@@ -123,7 +123,7 @@ def test_a10_spatial():
 def test_a11_ten_5x5_on_a_small_image():
     names = ("params of ten 5×5 on 32×32×3", "the same: weights", "the same: activations")
     assert [told("A11", name) for name in names] == [(760, EXACT), (750, EXACT), (10_240, EXACT)]
-    assert told("A11", "the same: bytes in fp32") == (40_960, WRONG)
+    assert told("A11", "bytes of ten 5×5's activations, fp32") == (40_960, WRONG)
 
 
 def test_a12_output_sizes():
@@ -173,7 +173,7 @@ def test_a17_inception_modules():
 def test_a18_dense_on_a_large_image():
     assert told("A18", "weights of a dense 512×512×3 → 100") == (78_643_200, EXACT)
     assert told("A18", "outputs of a kernel of 100 on the flattened image") == (786_333, EXACT)
-    assert told("A18", "weights of that kernel") == (100, WRONG)
+    assert told("A18", "weights of a kernel of 100") == (100, WRONG)
 
 
 def test_the_script_prints_every_figure(monkeypatch, capsys):

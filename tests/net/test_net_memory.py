@@ -24,7 +24,7 @@ from nas.errors import NasError, TrainingFailed
 from nas.net.batches import make_batches
 from nas.net.build import build, without_heads
 from nas.net.memory import memory
-from nas.net.train import _loss, train
+from nas.net.train import loss_of, train
 
 BLOCKS = load_blocks(load=())
 BATCH = 16
@@ -187,7 +187,7 @@ def test_saved_bytes_are_what_stays_after_the_loss(seed) -> None:
         network, images = laid_out(architecture)
         labels = torch.zeros(BATCH, dtype=torch.int64)
         with record_function("forward"):
-            loss = _loss(network, images, labels, 0.1)
+            loss = loss_of(network, images, labels, 0.1)
     found = allocated(prof, "forward")
     given = images.nbytes + labels.nbytes  # there before, and kept
     assert loss.requires_grad
