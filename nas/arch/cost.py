@@ -67,6 +67,15 @@ class Field(NamedTuple):
             self.jump_width * sw,
         )
 
+    def then(self, other: Field) -> Field:
+        """The field behind a second part whose own field, for a map of its own, is the other."""
+        return Field(
+            self.height + (other.height - 1) * self.jump_height,
+            self.width + (other.width - 1) * self.jump_width,
+            self.jump_height * other.jump_height,
+            self.jump_width * other.jump_width,
+        )
+
     @property
     def largest(self) -> int:
         """The larger of both axes, in pixels."""

@@ -48,6 +48,11 @@ class BlockPart:
     stride: int = 1
     settings: tuple[tuple[str, Value], ...] = ()
     name: str = field(default="", compare=False)
+    kinds: tuple[type, ...] = field(init=False, repr=False, compare=False)
+    """The types of the settings' values: 1 and True are equal, and yet not one setting."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "kinds", tuple([type(value) for _, value in self.settings]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from nas.arch.cost import Cost, Field, Shape, pair
-from nas.arch.layers import CLASSES, LAYERS
+from nas.arch.cost import Field, Shape
 from nas.arch.record import Totals
 from nas.arch.spec import Architecture, Auxiliary, BlockPart, Join, Layer, Part, settings, tidy
-from nas.blocks.costing import block_field, block_layers, full_settings
+from nas.blocks.parts import Reach, Step, block_steps, joined, layer_step
 from nas.blocks.registry import Blocks
 from nas.blocks.verify import prove
 from nas.errors import ArchitectureError, BlockError
@@ -34,7 +32,10 @@ class LayerCost:
 
 @dataclass(frozen=True)
 class NetworkCost:
-    """The cost of a network for one sample; `auxiliary_params` belong to heads that only training has."""
+    """The cost of a network for one sample; `auxiliary_params` belong to heads that only training has.
+
+    `cost` leaves `layers` to be listed when they are first asked for: the sums take a tenth of the time.
+    """
 
     input: Shape
     output: Shape
@@ -46,6 +47,17 @@ class NetworkCost:
     auxiliary_params: int
     depth: int
     layers: tuple[LayerCost, ...]
+
+    def __getattr__(self, name: str) -> tuple[LayerCost, ...]:
+        if name != "layers" or "_listed" not in vars(self):
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        architecture, blocks = vars(self)["_listed"]
+        layers = tuple(_Listing(architecture, blocks).layers)
+        vars(self)["layers"] = layers
+        return layers
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @property
     def totals(self) -> Totals:
@@ -59,16 +71,6 @@ class NetworkCost:
             self.auxiliary_params,
             self.depth,
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Map:
-    """The map at one place of the walk: shape, receptive field (None: unknown), and blocks and layers so far."""
-
-    shape: Shape
-    field: Field | None = Field()
-    ended: bool = False
-    depth: int = 0
 
 
 def normalise(architecture: Architecture, blocks: Blocks) -> Architecture:
@@ -103,160 +105,149 @@ def cost(architecture: Architecture, blocks: Blocks, *, proven: bool = False) ->
 
     Raises ArchitectureError where shapes do not meet, BlockError where a block cannot be built as asked.
     """
-    walk = _Walk(architecture.classes, blocks, proven)
-    end = walk.parts(architecture.parts, _Map(architecture.input), "parts", auxiliary=False)
-    if end.shape != (architecture.classes, 1, 1):
-        wanted = f"{architecture.classes} class scores, [{architecture.classes}, 1, 1]"
-        raise ArchitectureError(f"the network ends in {list(end.shape)}, not in {wanted}")
-    main = [layer for layer in walk.layers if not layer.auxiliary]
-    return NetworkCost(
+    classes = architecture.classes
+    walk = _Walk(classes, blocks, proven)
+    whole = walk.through(architecture.parts, architecture.input, "parts")
+    if whole.output != (classes, 1, 1):
+        raise ArchitectureError(
+            f"the network ends in {list(whole.output)}, not in {classes} class scores, [{classes}, 1, 1]"
+        )
+    found = object.__new__(NetworkCost)
+    # Past the frozen `__init__`, which takes half as long as the walk.
+    vars(found).update(
         input=architecture.input,
-        output=end.shape,
-        params=sum(layer.params for layer in main),
-        weights=sum(layer.weights for layer in main),
-        macs=sum(layer.macs for layer in main),
-        activations=sum(layer.activations for layer in main),
-        receptive_field=end.field.largest if end.field else None,
-        auxiliary_params=sum(layer.params for layer in walk.layers if layer.auxiliary),
-        depth=end.depth,
-        layers=tuple(walk.layers),
+        output=whole.output,
+        params=whole.params,
+        weights=whole.weights,
+        macs=whole.macs,
+        activations=whole.activations,
+        receptive_field=max(whole.reach[:2]) if whole.reach else None,
+        auxiliary_params=walk.auxiliary,
+        depth=whole.depth,
+        _listed=(architecture, blocks),
     )
+    return found
 
 
 class _Walk:
-    """Carries a map through the parts and collects a row a layer."""
+    """Carries a shape through the parts, and adds up the steps that it remembers."""
 
-    def __init__(self, classes: int, blocks: Blocks, proven: bool) -> None:
+    def __init__(self, classes: int, blocks: Blocks, proven: bool = False) -> None:
         self.classes, self.blocks, self.proven = classes, blocks, proven
+        self.registered = blocks.registered
+        self.auxiliary = 0
+        """The params met so far in heads that only training has."""
+
+    def through(self, parts: tuple[Part, ...], shape: Shape, place: str) -> Step:
+        """All the parts, one behind another, on a map (C, H, W)."""
+        high = wide = down = along = 1
+        known, ended = True, False
+        params = weights = macs = activations = depth = 0
+        for index, part in enumerate(parts):
+            step = self.step(part, shape, place, index)
+            shape = step.output
+            params += step.params
+            weights += step.weights
+            macs += step.macs
+            activations += step.activations
+            depth += step.depth
+            if not ended:
+                ended = step.ends
+                if step.reach is None:
+                    known = False
+                else:
+                    # `Field.then`, spelled out: this loop is what costing a network takes.
+                    own_high, own_wide, own_down, own_along = step.reach
+                    high += (own_high - 1) * down
+                    wide += (own_wide - 1) * along
+                    down *= own_down
+                    along *= own_along
+        reach = (high, wide, down, along) if known else None
+        return Step(shape, reach, ended, params, weights, macs, activations, depth)
+
+    def step(self, part: Part, shape: Shape, place: str, index: int) -> Step:
+        """One part on a map (C, H, W); it stands at `place[index]`."""
+        if isinstance(part, BlockPart):
+            width = self.classes if isinstance(part.width, str) else part.width
+            found = self.registered.get(part.block)
+            block = found.block if found else self.blocks[part.block]
+            try:
+                steps = block_steps(block, part.settings, part.kinds)
+                step = steps[shape, width, part.stride]
+                if self.proven:
+                    prove(block, shape, width, part.stride, steps.given)
+            except BlockError as error:
+                raise type(error)(f"{place}[{index}]: {error}") from None
+            return step
+        if isinstance(part, Layer):
+            try:
+                return layer_step(part.kind, part.fields, shape, self.classes)
+            except ArchitectureError as error:
+                raise ArchitectureError(f"{place}[{index}]{error}") from None
+        here = f"{place}[{index}]"
+        return self.join(part, shape, here) if isinstance(part, Join) else self.head(part, shape, here)
+
+    def join(self, part: Join, shape: Shape, place: str) -> Step:
+        """Branches from one map."""
+        ends = [self.through(branch, shape, f"{place}.branches[{n}]") for n, branch in enumerate(part.branches)]
+        return joined(part.kind, ends, place)
+
+    def head(self, part: Auxiliary, shape: Shape, place: str) -> Step:
+        """A head that leaves the map as it is."""
+        end = self.through(part.parts, shape, f"{place}.auxiliary")
+        if end.output != (self.classes, 1, 1):
+            raise ArchitectureError(f"{place}: the auxiliary head ends in {list(end.output)}, not in class scores")
+        self.auxiliary += end.params
+        return Step(shape)
+
+
+class _Listing:
+    """A row a layer, named by what it is and how many of its kind came before, with the field at its place."""
+
+    def __init__(self, architecture: Architecture, blocks: Blocks) -> None:
+        self.walk = _Walk(architecture.classes, blocks)
         self.layers: list[LayerCost] = []
         self.counts: dict[str, int] = {}
+        self.parts(architecture.parts, Step(architecture.input), auxiliary=False)
 
-    def parts(self, parts: tuple[Part, ...], at: _Map, place: str, auxiliary: bool) -> _Map:
-        for index, part in enumerate(parts):
-            here = f"{place}[{index}]"
-            if isinstance(part, Layer):
-                at = self.layer(part, at, here, auxiliary)
-            elif isinstance(part, BlockPart):
-                at = self.block(part, at, here, auxiliary)
-            elif isinstance(part, Join):
-                at = self.join(part, at, here, auxiliary)
+    def parts(self, parts: tuple[Part, ...], at: Step, auxiliary: bool) -> None:
+        """The rows of parts, one behind another, on the map at some place."""
+        for part in parts:
+            step = self.walk.step(part, at.output, "", 0)
+            if isinstance(part, Join):
+                for branch in part.branches:
+                    self.parts(branch, at, auxiliary)
+            elif isinstance(part, Auxiliary):
+                self.parts(part.parts, at, auxiliary=True)
             else:
-                self.head(part, at, here)
-        return at
+                self.rows(part, step, at, auxiliary)
+            at = Step(step.output, _beyond(at, step.reach), at.ends or step.ends)
 
-    def layer(self, part: Layer, at: _Map, place: str, auxiliary: bool) -> _Map:
-        kind, fields = LAYERS[part.kind], part.full
-        if fields.get("width") == CLASSES:
-            fields["width"] = self.classes
-        _check_layer(part.kind, fields, at.shape, place)
-        shape = kind.output(at.shape, fields)
-        _check_shape(shape, at.shape, place, part.kind)
-        field, ended = at.field, at.ended or kind.ends_field(at.shape, fields)
-        if field is not None and not ended:
-            field = kind.field(field, fields)
-        self.row(
-            part.name or self.label(part.kind),
-            part.kind,
-            at.shape,
-            shape,
-            kind.cost(at.shape, fields),
-            field,
-            auxiliary,
-        )
-        return _Map(shape, field, ended, at.depth + kind.counted)
-
-    def block(self, part: BlockPart, at: _Map, place: str, auxiliary: bool) -> _Map:
-        width = self.classes if isinstance(part.width, str) else part.width
-        block = self.blocks[part.block]
-        try:
-            given = full_settings(block, dict(part.settings))
-            layers = block_layers(block, at.shape, width, part.stride, settings(given))
-            if self.proven:
-                prove(block, at.shape, width, part.stride, settings(given))
-        except BlockError as error:
-            raise type(error)(f"{place}: {error}") from None
-        name = part.name or self.label(part.block)
-        for layer in layers:
-            reached = _reach(at, layer.receptive_field)
+    def rows(self, part: Layer | BlockPart, step: Step, at: Step, auxiliary: bool) -> None:
+        """The rows of one layer or block."""
+        kind = part.kind if isinstance(part, Layer) else part.block
+        name = part.name or self.label(kind)
+        for layer in step.layers:
+            if isinstance(part, Layer):
+                shapes, own = (at.output, step.output), step.reach
+            else:
+                shapes, own = (layer.input or at.output, layer.output or at.output), _square(layer.receptive_field)
+            reach = _beyond(at, own)
+            counted = (layer.params, layer.weights, layer.macs, layer.activations)
             label = f"{name}.{layer.name}" if layer.name else name
-            self.row(
-                label,
-                part.block,
-                layer.input or at.shape,
-                layer.output or at.shape,
-                layer,
-                reached,
-                auxiliary,
-            )
-        shape = (width, -(-at.shape[1] // part.stride), -(-at.shape[2] // part.stride))
-        field = _reach(at, block_field(layers))
-        if field is not None and not at.ended:
-            field = field._replace(
-                jump_height=field.jump_height * part.stride, jump_width=field.jump_width * part.stride
-            )
-        return _Map(shape, field, at.ended, at.depth + 1)
-
-    def join(self, part: Join, at: _Map, place: str, auxiliary: bool) -> _Map:
-        ends = [
-            self.parts(branch, at, f"{place}.branches[{index}]", auxiliary)
-            for index, branch in enumerate(part.branches)
-        ]
-        shape = _joined(part.kind, [end.shape for end in ends], place)
-        live = [end.field for end in ends if not end.ended]
-        fields = live if live else [end.field for end in ends]
-        depth = max(end.depth for end in ends)
-        return _Map(shape, _widest(fields), at.ended or not live, depth)
-
-    def head(self, part: Auxiliary, at: _Map, place: str) -> None:
-        end = self.parts(part.parts, at, f"{place}.auxiliary", auxiliary=True)
-        if end.shape != (self.classes, 1, 1):
-            raise ArchitectureError(f"{place}: the auxiliary head ends in {list(end.shape)}, not in class scores")
+            self.layers.append(LayerCost(label, kind, *shapes, *counted, max(reach[:2]) if reach else None, auxiliary))
 
     def label(self, kind: str) -> str:
         self.counts[kind] = self.counts.get(kind, 0) + 1
         return f"{kind}{self.counts[kind]}"
 
-    def row(
-        self, name: str, kind: str, input: Shape, output: Shape, cost: Cost, field: Field | None, aux: bool
-    ) -> None:
-        reached = field.largest if field else None
-        counted = (cost.params, cost.weights, cost.macs, cost.activations)
-        self.layers.append(LayerCost(name, kind, input, output, *counted, reached, aux))
+
+def _beyond(at: Step, own: Reach | None) -> Reach | None:
+    """The field of the map at some place behind a part with a field of its own."""
+    if at.ends or at.reach is None:
+        return at.reach
+    return None if own is None else Field(*at.reach).then(Field(*own))
 
 
-def _reach(at: _Map, own: int | None) -> Field | None:
-    if at.ended or at.field is None:
-        return at.field
-    return None if own is None else at.field.after(own)
-
-
-def _widest(fields: list[Field | None]) -> Field | None:
-    known = [field for field in fields if field is not None]
-    if len(known) < len(fields):
-        return None
-    return Field(*(max(values) for values in zip(*known, strict=True)))
-
-
-def _joined(kind: str, shapes: list[Shape], place: str) -> Shape:
-    listed = " and ".join(str(list(shape)) for shape in shapes)
-    if len({shape[1:] for shape in shapes}) > 1 or (kind == "add" and len(set(shapes)) > 1):
-        raise ArchitectureError(f"{place}: branches of shapes {listed} cannot be joined by {kind}")
-    channels = shapes[0][0] if kind == "add" else sum(shape[0] for shape in shapes)
-    return (channels, *shapes[0][1:])
-
-
-def _check_layer(kind: str, fields: Mapping[str, Any], shape: Shape, place: str) -> None:
-    groups = fields.get("groups", 1)
-    if shape[0] % groups or (kind == "conv" and fields["width"] % groups):
-        raise ArchitectureError(f"{place}: groups {groups} do not divide the channels of {list(shape)} and the width")
-    if kind.endswith("_pool") and "padding" in fields:
-        sizes, paddings = pair(fields["size"]), pair(fields["padding"])
-        if any(2 * padding > size for size, padding in zip(sizes, paddings, strict=True)):
-            raise ArchitectureError(f"{place}.padding: {fields['padding']} is more than half of size {fields['size']}")
-    if kind == "dropout" and fields["rate"] >= 1:
-        raise ArchitectureError(f"{place}.rate: {fields['rate']:g} is not a share below 1")
-
-
-def _check_shape(shape: Shape, before: Shape, place: str, kind: str) -> None:
-    if min(shape) < 1:
-        raise ArchitectureError(f"{place}: {kind} shrinks a map of {list(before)} below one pixel: {list(shape)}")
+def _square(own: int | None) -> Reach | None:
+    return None if own is None else (own, own, 1, 1)

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import NamedTuple
 
 from nas.arch.cost import Shape
-from nas.blocks.costing import block_layers, is_valid
+from nas.blocks.costing import block_cost, block_layers, is_valid
 from nas.blocks.registry import Blocks
 from nas.errors import BlockError
 from nas.study.space import Pick, Stage
@@ -34,7 +34,7 @@ class StageCosts:
     """The costs of a stage on maps of one size (H, W), its first block at one stride."""
 
     def __init__(self, stage: Stage, blocks: Blocks, size: tuple[int, int], stride: int) -> None:
-        self.blocks, self.size, self.stride = blocks, size, stride
+        self.stage, self.blocks, self.size, self.stride = stage, blocks, size, stride
         self.first, self.rest = stage[0], Counter(stage[1:])
         self.after = (-(-size[0] // stride), -(-size[1] // stride))
         self._known: dict[tuple[int, int], Numbers | None] = {}
@@ -73,6 +73,26 @@ class StageCosts:
         for layer in layers:
             total = total.plus(Numbers(layer.params, layer.weights, layer.macs, layer.activations))
         return total
+
+    def pixels(self, before: int, width: int, jump: int) -> int | None:
+        """By how many pixels of the image the stage widens the field, where the outputs before it lie `jump` apart.
+
+        None where that is unknown, or a block vetoes or breaks.
+        """
+        added, shape, stride = 0, (before, *self.size), self.stride
+        for pick in self.stage:
+            own = self._own_field(pick, shape, width, stride)
+            if own is None:
+                return None
+            added += (own - 1) * jump
+            shape, jump, stride = (width, *self.after), jump * stride, 1
+        return added
+
+    def _own_field(self, pick: Pick, shape: Shape, width: int, stride: int) -> int | None:
+        try:
+            return block_cost(self.blocks[pick.block], shape, width, stride, pick.settings).receptive_field
+        except BlockError:
+            return None
 
     def allows(self, before: int, width: int) -> bool:
         """Whether every block of the stage takes these channels in and out."""
