@@ -157,6 +157,8 @@ class TrialRecord:
     started: float
     finished: float | None
     repeats: int = 1
+    accuracy_low: float | None = None
+    accuracy_high: float | None = None
 
     @property
     def name(self) -> str | None:

@@ -12,7 +12,7 @@ from nas.arch.record import LIMITS, Ranked
 from nas.cli.options import Count, Settings, common, format_option
 from nas.cli.output import print_rows
 from nas.cli.storage import reading
-from nas.show.columns import COMPARISON, CONFIRMED, RANKING
+from nas.show.columns import COMPARISON, CONFIRMED, RANKING, REPEATED
 from nas.show.table import interval
 from nas.store.ranking import best as ranking
 
@@ -41,7 +41,8 @@ def best(settings: Settings, /, form: str, **asked: Any) -> None:
 
 def print_ranking(form: str, ranked: Sequence[Ranked]) -> None:
     """The rows of a ranking; where all are candidates of comparisons, under the names they have there."""
-    columns = COMPARISON if ranked and all(row.name is not None for row in ranked) else RANKING
+    named = [row.name is not None for row in ranked]
+    columns = COMPARISON if named and all(named) else (*RANKING, *REPEATED) if any(named) else RANKING
     confirmed = CONFIRMED if any(row.test_accuracy is not None for row in ranked) else ()
     rows = [{**asdict(row), "interval": interval(row.accuracy_low, row.accuracy_high)} for row in ranked]
     print_rows(form, rows, (*columns, *confirmed), FIELDS)

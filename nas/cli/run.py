@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from nas.arch.record import StudyRecord, StudyStatus
+from nas.arch.record import FAILED, StudyRecord, StudyStatus
 from nas.cli.best import print_ranking
 from nas.cli.options import Duration, Settings, common, format_option, set_option
 from nas.cli.output import note
@@ -18,6 +18,7 @@ from nas.show.progress import display
 from nas.show.table import seconds
 from nas.store.ranking import best
 from nas.store.status import status
+from nas.store.trials import trials as trials_of
 from nas.work.jobs import run_study
 
 TOP = 10
@@ -62,6 +63,8 @@ def run(
     reached = status(storage, record.name)
     print_ranking(form, best(storage, study=record.name, top=None if record.config.get("architecture") else TOP))
     note(summary(record, reached, time.monotonic() - begun))
+    for one in trials_of(storage, record.id, states=(FAILED,)) if record.config.get("architecture") else ():
+        note(f"not trained: {one.name}: {one.reason}")
 
 
 def summary(record: StudyRecord, reached: StudyStatus, wall_seconds: float) -> str:
@@ -70,5 +73,6 @@ def summary(record: StudyRecord, reached: StudyStatus, wall_seconds: float) -> s
     done = trials["complete"] + trials["pruned"]
     numbers = [f"{trials['complete']:,} complete", f"{trials['pruned']:,} pruned", f"{trials['failed']:,} failed"]
     line = f"{record.name}: {done:,} of {record.trials:,} trials ({', '.join(numbers)}, {reached.reused:,} reused)"
-    known = "; every network of the space is known" if record.exhausted and done < record.trials else ""
+    searched = record.exhausted and not record.config.get("architecture")
+    known = "; every network of the space is known" if searched and done < record.trials else ""
     return f"{line} in {seconds(wall_seconds)}{known}"

@@ -215,8 +215,8 @@ def _restore(
         for key, value in start.moments.items():
             name, _, kind = key.rpartition(":")
             # In the layout of the parameter, since sums depend on it in their last bit.
-            like = value if value.dim() == 0 else torch.empty_like(parameters[name], requires_grad=False)
-            optimizer.state[parameters[name]][kind] = value if like is value else like.copy_(value)
+            like = value if kind == "step" else torch.empty_like(parameters[name], requires_grad=False).copy_(value)
+            optimizer.state[parameters[name]][kind] = like
     except (RuntimeError, KeyError) as error:
         raise TrainingFailed(f"the checkpoint is of another network: {str(error).splitlines()[0]}") from error
     return list(start.history)

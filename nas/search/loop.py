@@ -55,7 +55,8 @@ class Search:
             self.proposer.learn(changed)
             candidate = self.proposer.ask()
             if candidate is None:
-                mark_exhausted(self.storage, self.study.id)
+                if not self._outdated():
+                    mark_exhausted(self.storage, self.study.id)
                 return None
             result = claim(self.storage, self.study, self.owner, candidate, LEASE_SECONDS)
             if result.kind is Answer.CLAIMED:
@@ -67,9 +68,16 @@ class Search:
         return left
 
     def unfinished(self) -> bool:
-        """Whether there is, or may still come, work: a trial lacks, or one is held whose worker may die or fail."""
+        """Whether work is left, or may still come: a trial lacks, or one is held whose worker may die or fail."""
+        if self._outdated():
+            return False
         numbers = counts(self.storage, self.study.id)
         return numbers["running"] + numbers["waiting"] > 0 or self._lacking() > 0
+
+    def _outdated(self) -> bool:
+        """Whether a comparison has been given candidates since this worker read it: another one must go on."""
+        listed = self.study.config.get("architecture")
+        return listed is not None and find_study(self.storage, self.study.name).config["architecture"] != listed
 
     def _lacking(self) -> int:
         """How many new trials the study still wants; 0 once no new network is found or too many trials failed."""

@@ -153,6 +153,7 @@ def _attributes(trial: TrialRecord) -> dict[str, Any]:
         "receptive_field": totals.receptive_field,
         "seconds": round(trial.seconds, 3),
         "reused": trial.reused,
+        **({"name": trial.name} if trial.name else {}),
         **({"reason": trial.reason} if trial.reason else {}),
     }
 

@@ -42,6 +42,7 @@ RANKING = (
 COMPARISON = (
     _number("rank"),
     Column("study", "study"),
+    _number("trial"),
     Column("name", "candidate"),
     _accuracy("accuracy"),
     Column("interval", "95 % interval", right=True),
@@ -55,6 +56,9 @@ COMPARISON = (
     _SECONDS,
 )
 """The ranking of a study that lists its candidates: the mean over its seeds, and how far that can be trusted."""
+
+REPEATED = (Column("name", "candidate"), Column("interval", "95 % interval", right=True), _number("repeats", "seeds"))
+"""Stands in a ranking that has candidates of comparisons among other networks."""
 
 CONFIRMED = (_accuracy("test_accuracy", "test"), _number("repeats"))
 """Stands in a ranking that has confirmed networks."""

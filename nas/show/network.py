@@ -11,7 +11,7 @@ from nas.blocks.registry import Blocks
 from nas.show.columns import LAYERS
 from nas.show.compare import COMPARED
 from nas.show.cost import LAYER_FIELDS, part_records, part_settings
-from nas.show.table import Column, count, fingerprint, pairs, percent, plain, seconds, shape, table
+from nas.show.table import Column, count, fingerprint, interval, pairs, percent, plain, seconds, shape, table
 
 _SIDE = ("name", "output", "params", "macs")
 PAIR_FIELDS = (*(f"a.{name}" for name in LAYER_FIELDS), *(f"b.{name}" for name in LAYER_FIELDS), "same")
@@ -62,8 +62,12 @@ def totals_text(record: Mapping[str, Any]) -> str:
 
 def _trial_lines(trial: TrialRecord) -> list[tuple[str, str]]:
     told = f"{trial.study}#{trial.number} ({trial.state}{', reused' if trial.reused else ''})"
-    lines = [("trial", told), ("accuracy", percent(trial.accuracy) or "none")]
-    lines += [("epochs", f"{trial.epochs_done} of {trial.epochs}, seed {trial.seed}, {seconds(trial.seconds)}")]
+    known = interval(trial.accuracy_low, trial.accuracy_high)
+    mean = f", the mean of {trial.repeats} seeds, {known}" if known else ""
+    lines = [("trial", told), ("candidate", trial.name or "")]
+    lines += [("accuracy", f"{percent(trial.accuracy)}{mean}" if trial.accuracy is not None else "none")]
+    seeds = f"seed {trial.seed}" if trial.repeats == 1 else f"seeds {trial.seed} to {trial.seed + trial.repeats - 1}"
+    lines += [("epochs", f"{trial.epochs_done} of {trial.epochs}, {seeds}, {seconds(trial.seconds)}")]
     programs = (f"{name} {version}" for name, version in trial.versions.items() if name not in trial.blocks)
     lines += [("trained with", ", ".join(programs))]
     lines += [("on", f"{trial.device}, {trial.precision}".strip(", ")), ("reason", trial.reason)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from nas.arch.record import StudyStatus, TrialRecord
+from nas.arch.record import COMPLETE, StudyStatus, TrialRecord
 from nas.show.table import count, fingerprint, pairs, percent, seconds
 
 TRIAL_FIELDS = (
@@ -45,8 +45,8 @@ TRIAL_FIELDS = (
 def trial_record(trial: TrialRecord) -> dict[str, Any]:
     """A trial under the names that rankings use; `progress` and `network` are for tables alone."""
     own = {"trial": trial.number, "architecture": trial.fingerprint, "blocks": list(trial.blocks), "name": trial.name}
-    # Under way the epochs of all trainings count; of an ended trial those of one.
-    asked = trial.epochs if trial.finished else trial.epochs * trial.repeats
+    # Of a complete trial the epochs of one training count, before that those of all.
+    asked = trial.epochs if trial.state == COMPLETE else trial.epochs * trial.repeats
     progress = f"{trial.epochs_done}/{asked}"
     return {**vars(trial), **asdict(trial.totals), **own, "progress": progress, "network": trial.name or trial.summary}
 

@@ -130,4 +130,6 @@ def trial_record(row: Row[Any]) -> TrialRecord:
         started=row.started,
         finished=row.finished,
         repeats=row.repeats,
+        accuracy_low=row.accuracy_low,
+        accuracy_high=row.accuracy_high,
     )

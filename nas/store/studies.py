@@ -64,6 +64,8 @@ def update_study(
             changes["exhausted"] = row.exhausted and len(blocks) == len(row.blocks)
         if trials is not None and trials > row.trials:
             changes["exhausted"] = False  # of a large space it is no proof: more trials look once more
+        if config is not None and config.get("architecture"):
+            changes["exhausted"] = False  # its candidates are few: workers look through them again
         if changes:
             connection.execute(update(study).where(study.c.id == study_id).values(changes))
         return _record(_must_id(storage, connection, study_id))

@@ -200,4 +200,6 @@ def _end(connection: Connection, trial_id: int, owner: str, outcome: Outcome) ->
     }
     if outcome.state != COMPLETE:
         values["claim"] = None
+    if outcome.state == FAILED:
+        del values["epochs_done"]  # as recorded, epoch by epoch
     return connection.execute(update(trial).where(held_by(trial_id, owner)).values(values)).rowcount > 0

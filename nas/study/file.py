@@ -162,6 +162,8 @@ def _build(data: Any, place: str, path: Path | None, folder: Path) -> tuple[Stud
     if not isinstance(data, Mapping):
         return None, [f"{shown(data)}, not a study; allowed: a table with {', '.join(keys(''))}"]
     kind = _of_one_kind(data)
+    if isinstance(data.get("architecture"), Mapping):
+        return None, ["architecture: one table; allowed: [[architecture]], in double brackets, for each candidate"]
     try:
         table = StudyTable.model_validate(dict(data))
         table = table.model_copy(update={"architecture": _spelt_out(table.architecture, folder, kind)})

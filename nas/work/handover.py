@@ -73,7 +73,15 @@ def _check_unchanged(architecture: Architecture, trial: TrialRecord | None, bloc
 
 def _figures(trial: TrialRecord) -> dict[str, Any]:
     names = ("study", "state", "accuracy", "epochs_done", "seed", "seconds", "device", "precision", "reused")
-    return {"trial": trial.number, **{name: getattr(trial, name) for name in names}, "versions": dict(trial.versions)}
+    several = ("name", "repeats", "accuracy_low", "accuracy_high") if trial.repeats > 1 else ()
+    names = (*names, *several)
+    seeds = {"weights_seed": trial.seed + trial.repeats - 1} if several else {}
+    return {
+        "trial": trial.number,
+        **seeds,
+        **{name: getattr(trial, name) for name in names},
+        "versions": dict(trial.versions),
+    }
 
 
 def _normalisation(images: Mapping[str, Any], channels: int) -> Normalisation:

@@ -1,20 +1,26 @@
 """A comparison run whole on real images, by a worker in this process or by real processes."""
 
+import json
 import signal
 from statistics import fmean
 
 import optuna
+import psutil
 import pytest
 from work_worlds import look, wait_for
 
+from nas.arch.read import architecture_from_json
 from nas.arch.record import WAITING
+from nas.blocks.registry import load_blocks
+from nas.cli.main import main
 from nas.errors import BudgetError, StudyFileError
 from nas.store.engine import open_storage
-from nas.store.ranking import best
+from nas.store.ranking import best, find
 from nas.store.status import status
 from nas.store.studies import find_study
 from nas.store.trials import history, trial_epochs
 from nas.store.weights import get_weights
+from nas.work.handover import export_network
 from nas.work.interval import interval
 from nas.work.jobs import profile_study, run_study
 
@@ -86,17 +92,21 @@ def test_each_repeat_is_the_training_from_its_own_seed(pair, url):
 
 
 def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, url, start, tmp_path):
-    path = pair(repeats=4, epochs=6)
+    path = pair(repeats=3, epochs=5)
     begun = start(path, "--workers", "1")
 
     def in_the_second():
         found = look(url, "pair")
         storage = open_storage(url) if found else None
-        return storage and any(one.epochs_done > 7 and one.finished is None for one in history(storage, 1))
+        return storage and any(one.epochs_done > 5 and one.finished is None for one in history(storage, 1))
 
     wait_for(in_the_second)
+    storage = open_storage(url)
+    worker = int(next(one for one in history(storage, 1) if one.finished is None).worker.split(":")[1])
+    storage.close()
     begun.send_signal(signal.SIGKILL)
     begun.wait()
+    wait_for(lambda: not psutil.pid_exists(worker))
     _, resumed = ran(path, url)
     _, whole = ran(path, f"sqlite:///{tmp_path}/whole.db")
     assert [(row.name, row.accuracy, row.accuracy_low) for row in resumed] == [
@@ -154,3 +164,41 @@ def test_stopped_trial_counts_all_epochs_of_all_repeats(pair, url):
     assert left
     assert left[0].epochs_done > 5
     storage.close()
+
+
+def test_candidate_that_comes_while_a_run_is_under_way_is_trained(pair, url, start):
+    path = pair(repeats=2, epochs=20)
+    begun = start(path, "--workers", "1")
+    wait_for(lambda: (found := look(url, "pair")) and found.trials["running"])
+    third = '[[architecture]]\nname = "third"\nparts = [{layer = "dense", width = "classes"}]\n'
+    path.write_text(path.read_text().replace("[train]", f"{third}[train]"))
+    later = start(path, "--workers", "1")
+    assert (begun.wait(120), later.wait(120)) == (0, 0)
+    found = look(url, "pair")
+    assert (found.state, found.trials["complete"], found.trained_twice) == ("complete", 3, 0)
+
+
+def test_failed_candidate_is_told_and_what_it_reached_is_kept(pair, url, tmp_path, capsys):
+    path = pair(epochs=1)
+    words = ["run", str(path), "--storage", url, "--workers", "0", "--set", "train.learning_rate=1e30"]
+    assert main([*words, "--device", "cpu"]) == 1
+    told = capsys.readouterr().err
+    assert "every network of the space was tried and all 2 failed" in told
+
+
+def test_export_of_a_candidate_says_which_training_its_weights_are_of(pair, url, tmp_path):
+    ran(pair(seed=5, repeats=3), url)
+    storage = open_storage(url)
+    trial = history(storage, 1)[0]
+    exported = export_network(
+        architecture_from_json(find(storage, "pair#0")[0]),
+        trial,
+        tmp_path / "out",
+        storage=storage,
+        blocks=load_blocks(load=()),
+    )
+    storage.close()
+    figures = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert exported
+    assert (figures["name"], figures["repeats"], figures["seed"], figures["weights_seed"]) == ("two 3×3", 3, 5, 7)
+    assert figures["accuracy_low"] < figures["accuracy"] < figures["accuracy_high"]
