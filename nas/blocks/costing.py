@@ -54,7 +54,7 @@ def block_layers(block: Block, shape: Shape, width: int, stride: int, given: Set
         )
     try:
         declared = block.cost(shape, width, stride, **values)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BlockError(
             f"{call_text(block, shape[0], width, stride, values)}: {type(error).__name__}: {error}"
         ) from error
@@ -79,7 +79,7 @@ def is_valid(block: Block, in_channels: int, width: int, stride: int, given: Set
     """Whether the block allows these numbers; a veto that itself breaks is a BlockError."""
     try:
         return bool(block.valid(in_channels, width, stride, **dict(given)))
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         call = call_text(block, in_channels, width, stride, dict(given))
         raise BlockError(f"{call}: valid failed: {type(error).__name__}: {error}") from error
 

@@ -41,7 +41,7 @@ def measure(block: Block, shape: Shape, width: int, stride: int, values: Mapping
             return _measured(block, shape, width, stride, values, "meta")
         except BlockError as error:
             raise type(error)(f"{call}: {error}") from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             # A module that reads a tensor's values, as `.item()` does, needs a real device.
             if "meta" not in str(error).lower():
                 raise BlockError(f"{call}: {_reason(error)}") from error
@@ -49,7 +49,7 @@ def measure(block: Block, shape: Shape, width: int, stride: int, values: Mapping
             return _measured(block, shape, width, stride, values, "cpu")
         except BlockError as error:
             raise type(error)(f"{call}: {error}") from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise BlockError(f"{call}: {_reason(error)}") from error
 
 
@@ -59,7 +59,7 @@ def call_text(block: Block, in_channels: int, width: int, stride: int, values: M
     return f"{block.name}({', '.join([*numbers, *(f'{name}={value!r}' for name, value in values.items())])})"
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception | SystemExit) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}"
 
 

@@ -12,7 +12,7 @@ from nas.arch.record import Value
 from nas.blocks.registry import Blocks, load_blocks
 from nas.blocks.sweep import BYTES, MEASURES, BlockVariant, compare_blocks
 from nas.cli.cost import block_settings
-from nas.cli.options import Settings, Size, common, format_option, set_option
+from nas.cli.options import WHOLE, Settings, Size, common, format_option, set_option
 from nas.cli.output import note, print_rows, terminal_width
 from nas.errors import BlockError
 from nas.show.comparison import comparison_fields, comparison_records, comparison_text, draw_comparison
@@ -23,15 +23,15 @@ _ANOTHER = re.compile(r",(?=\s*\w+\s*=)")
 
 @click.command
 @click.argument("variants", metavar="[BLOCK[:SETTING=VALUE,…]]...", nargs=-1)
-@click.option("--in", "in_channels", metavar="C", type=click.IntRange(1), default=256, help="Input channels; 256.")
-@click.option("--width", metavar="W", type=click.IntRange(1), default=256, help="Output channels; 256.")
+@click.option("--in", "in_channels", metavar="C", type=WHOLE, default=256, help="Input channels; 256.")
+@click.option("--width", metavar="W", type=WHOLE, default=256, help="Output channels; 256.")
 @click.option("--size", metavar="SIZE", type=Size(), default="28", help="The map in pixels: 28 (default), or 28x20.")
-@click.option("--stride", metavar="S", type=click.IntRange(1), default=1, show_default=True, help="Their stride.")
+@click.option("--stride", metavar="S", type=WHOLE, default=1, show_default=True, help="Their stride.")
 @click.option(
     "--sweep", "sweeps", metavar="NAME=V,V,…", multiple=True, help=f"Over {', '.join(MEASURES)} or a setting."
 )
 @click.option("--precision", type=click.Choice(list(BYTES)), default="fp32", show_default=True, help="For the memory.")
-@click.option("--batch", metavar="N", type=click.IntRange(1), default=1, show_default=True, help="For the memory.")
+@click.option("--batch", metavar="N", type=WHOLE, default=1, show_default=True, help="For the memory.")
 @click.option("-o", "--output", metavar="FILE", type=click.Path(path_type=Path), help="A picture: .svg, .png, .pdf.")
 @set_option("kernel=5")
 @format_option

@@ -15,7 +15,7 @@ from nas.blocks.sweep import BYTES
 from nas.blocks.trace import cost as network_cost
 from nas.cli.architectures import find_architecture
 from nas.cli.groups import DefaultGroup
-from nas.cli.options import Settings, Size, common, format_option, set_option
+from nas.cli.options import WHOLE, Settings, Size, common, format_option, set_option
 from nas.cli.output import print_rows, terminal_width
 from nas.errors import BlockError
 from nas.net.memory import memory
@@ -27,7 +27,7 @@ from nas.show.network import layers_text, totals_text
 
 @click.command("cost")
 @click.argument("arch")
-@click.option("--batch", metavar="N", type=click.IntRange(1), help="The memory of training on so many images, too.")
+@click.option("--batch", metavar="N", type=WHOLE, help="The memory of training on so many images, too.")
 @click.option("--precision", type=click.Choice(list(BYTES)), help="Its number format, fp32 unless given.")
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="Its optimizer, sgd unless given.")
 @format_option
@@ -59,10 +59,10 @@ cost = DefaultGroup(
 
 @cost.command("block", short_help="What one block costs.")
 @click.argument("name")
-@click.option("--in", "in_channels", metavar="C", type=click.IntRange(1), required=True, help="Input channels.")
-@click.option("--width", metavar="W", type=click.IntRange(1), required=True, help="Output channels.")
+@click.option("--in", "in_channels", metavar="C", type=WHOLE, required=True, help="Input channels.")
+@click.option("--width", metavar="W", type=WHOLE, required=True, help="Output channels.")
 @click.option("--size", metavar="SIZE", type=Size(), required=True, help="The map in pixels: 28, or 28x20 (H×W).")
-@click.option("--stride", metavar="S", type=click.IntRange(1), default=1, show_default=True, help="Its stride.")
+@click.option("--stride", metavar="S", type=WHOLE, default=1, show_default=True, help="Its stride.")
 @set_option("kernel=5")
 @format_option
 @common

@@ -15,6 +15,9 @@ from nas.study.budget import parse_count
 DEFAULT_STORAGE = "sqlite:///nas.db"
 FORMATS = ("table", "json", "csv")
 
+WHOLE = click.IntRange(1, 1_000_000_000)
+"""Channels, strides, images in a batch: far more than there ever are, far less than overflows."""
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 

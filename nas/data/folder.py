@@ -108,6 +108,9 @@ def arranged(files: Mapping[Parts, Read]) -> Raw:
     check_images(kept, images)
     train, test = parted(images)
     classes = sorted({parts[-2] for parts in train})
+    strange = [name for name in classes if not name.isprintable()]
+    if strange:
+        raise DataError(f"class folder {strange[0]!r} has a name that cannot be printed; rename it")
     check_classes(classes, test)
     pixels = decode([shown(parts) for parts in train + test], [files[parts] for parts in train + test])
     arrays = {"x_train": pixels[: len(train)], "y_train": numbers(train, classes)}

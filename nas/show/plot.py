@@ -5,8 +5,9 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -141,14 +142,22 @@ def means_with_intervals(rows: Sequence[Interval], *, x: str, title: str = "", u
 
 
 def write(figure: Figure, path: Path) -> None:
-    """Write .svg, .png or .pdf, without a date; raises ExportError on another ending or where it cannot be written."""
+    """Write .svg, .png or .pdf, without a date; what was there stays until the new one is whole.
+
+    Raises ExportError on another ending, or where it cannot be written.
+    """
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise ExportError(f"{path}: not a picture's name; allowed: {', '.join(SUFFIXES)}")
+    drawn, beside = BytesIO(), path.with_name(f"{path.name}.part")
+    with _style():
+        figure.savefig(drawn, format=suffix[1:], metadata=dict(_UNDATED[suffix]))
     try:
-        with _style():
-            figure.savefig(path, format=suffix[1:], metadata=dict(_UNDATED[suffix]))
+        beside.write_bytes(drawn.getvalue())
+        beside.replace(path)
     except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
         raise ExportError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 

@@ -285,3 +285,11 @@ def test_nothing_is_allocated_for_a_wide_block():
     numbers = random.Random(0).sample(range(2**13, 2**14), 2)
     cost = measured(plain, shape=(numbers[0], 4096, 4096), width=numbers[1])
     assert cost.macs == 9 * numbers[0] * numbers[1] * 4096**2
+
+
+def test_block_that_would_end_the_program_is_named():
+    def build(*_, **__):
+        raise SystemExit(0)
+
+    with pytest.raises(BlockError, match="SystemExit"):
+        measured(build)

@@ -47,7 +47,7 @@ def test_memory_for_eyes_is_in_mib_and_bytes(nas, nas_json, file):
 @pytest.mark.parametrize(
     ("words", "line"),
     [
-        (["--batch", "0"], "Invalid value for '--batch': 0 is not in the range x>=1"),
+        (["--batch", "0"], "Invalid value for '--batch': 0 is not in the range 1<=x<=1000000000"),
         (["--batch", "4", "--precision", "fp8"], "'fp8' is not one of 'fp32', 'bf16', 'fp16'"),
         (["--batch", "4", "--optimizer", "adm"], "'adm' is not one of 'sgd', 'adam'"),
         (["--precision", "fp16"], "--precision and --optimizer are of the memory of a --batch N, which is not given"),

@@ -1,6 +1,7 @@
 """Image folders and zips of them: layouts, kinds of pixels, and everything that is an error."""
 
 import io
+import os
 import struct
 import sys
 import zipfile
@@ -13,6 +14,7 @@ from PIL import Image
 
 from nas.data import decode, folder
 from nas.data.names import load_images
+from nas.errors import DataError
 
 
 def write(path, files, kind):
@@ -287,3 +289,13 @@ def test_more_than_fits_is_told_before_it_is_read(tmp_path, monkeypatch, limit, 
     monkeypatch.setattr(module, limit, 5)
     write_tree(tmp_path / "pets", tree())
     assert expected in problem("pets", tmp_path)
+
+
+def test_class_folder_whose_name_is_no_text_is_an_error(tmp_path):
+    for name in (b"cat", b"\xff\xfe"):
+        folder = os.path.join(os.fsencode(tmp_path), b"set", name)
+        os.makedirs(folder)
+        for number in range(5):
+            Image.new("L", (4, 4), number).save(os.fsdecode(os.path.join(folder, b"%d.png" % number)))
+    with pytest.raises(DataError, match="has a name that cannot be printed; rename it"):
+        load_images(str(tmp_path / "set"))

@@ -1,6 +1,8 @@
 """Comparisons of blocks as records, tables and pictures, and pictures in general."""
 
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 
 import pytest
@@ -166,3 +168,18 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path, name, line):
 )
 def test_short_numbers(written, text):
     assert written == text
+
+
+def test_picture_that_cannot_be_written_whole_leaves_the_earlier_one(tmp_path):
+    path = tmp_path / "k.svg"
+    path.write_text("earlier")
+    code = (
+        "import resource, sys; from pathlib import Path; from nas.show.plot import Bars, bars, write\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))\n"
+        "import signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "write(bars(['a'], [Bars('weights', [1.0])]), Path(sys.argv[1]))\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True)
+    assert "cannot be written: File too large" in ended.stderr
+    assert path.read_text() == "earlier"
+    assert [file.name for file in tmp_path.iterdir()] == ["k.svg"]
