@@ -12,6 +12,9 @@ Value = int | float | str | bool
 RUNNING, WAITING, COMPLETE, PRUNED, FAILED = "running", "waiting", "complete", "pruned", "failed"
 """The states of a trial. `waiting`: begun, stopped or killed, and to be taken up again."""
 
+VALIDATION, TEST = "validation", "test"
+"""The images that a study's accuracies may be on."""
+
 LIMITS = ("params", "weights", "macs", "activations")
 """What a budget may limit from above; a receptive field it limits from below."""
 
@@ -20,7 +23,8 @@ LIMITS = ("params", "weights", "macs", "activations")
 class StudyRecord:
     """A study as the storage knows it. `config` is the normalised study file; `blocks` is append-only.
 
-    `images` says what an exported network needs to know of them: `mean` and `std` a channel, `class_names`.
+    `images` says what an exported network needs to know of them: `mean` and `std` a channel, `class_names`. Its
+    accuracies are on the images that `scored_on` names, VALIDATION or TEST; those of the two are never ranked together.
     """
 
     name: str
@@ -40,6 +44,7 @@ class StudyRecord:
     images: Mapping[str, Any] = field(default_factory=dict)
     exhausted: bool = False
     id: int = 0
+    scored_on: str = VALIDATION
 
     @property
     def repeats(self) -> int:
@@ -81,11 +86,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """One epoch of one training; accuracy and loss on the validation images, seconds of training and validating."""
+    """One epoch of one training, and its seconds; accuracy and loss on the study's images, None where not scored."""
 
     epoch: int
-    accuracy: float
-    loss: float
+    accuracy: float | None
+    loss: float | None
     train_loss: float
     seconds: float
 
@@ -159,6 +164,10 @@ class TrialRecord:
     repeats: int = 1
     accuracy_low: float | None = None
     accuracy_high: float | None = None
+    test_accuracy: float | None = None
+    test_low: float | None = None
+    test_high: float | None = None
+    scored_on: str = VALIDATION
 
     @property
     def name(self) -> str | None:

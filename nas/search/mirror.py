@@ -104,7 +104,7 @@ class Mirror:
             distributions=distributions,
             user_attrs=_attributes(trial),
             system_attrs={"nas:draw": dict(trial.draw)} if trial.projected else {},
-            intermediate_values={epoch.epoch: epoch.accuracy for epoch in epochs},
+            intermediate_values={one.epoch: one.accuracy for one in epochs if one.accuracy is not None},
         )
         made.datetime_start = _time(trial.started)
         made.datetime_complete = _time(trial.finished or trial.started)

@@ -7,9 +7,9 @@ from dataclasses import fields
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, literal, or_, select, union_all
+from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, literal, or_, select, union_all
 
-from nas.arch.record import COMPLETE, LIMITS, Ranked, TrialRecord
+from nas.arch.record import COMPLETE, LIMITS, TEST, VALIDATION, Ranked, TrialRecord
 from nas.errors import NasError, NotFound, nearest
 from nas.store.engine import Storage
 from nas.store.rows import trial_record, trial_rows
@@ -27,8 +27,13 @@ ORDER = (*RANKING, trial.c.id)
 _OTHER_NAMES = {"study": study.c.name, "trial": trial.c.number, "architecture": trial.c.fingerprint}
 _OTHER_NAMES |= {"body": architecture.c.body, "blocks": architecture.c.blocks, "dataset": study.c.dataset}
 _OTHER_NAMES |= {"epochs": trial.c.epochs_done, "name": trial.c.choice_json["architecture"].as_string()}
+_ON_TEST = {"test_accuracy": trial.c.accuracy, "test_low": trial.c.accuracy_low, "test_high": trial.c.accuracy_high}
+_TESTED: dict[str, ColumnElement[Any]] = {
+    name: case((study.c.scored_on == TEST, measured), else_=trial.c[name]) for name, measured in _ON_TEST.items()
+}
 _NAMES = [field.name for field in fields(Ranked) if field.name != "rank"]
-COLUMNS = [_OTHER_NAMES[name].label(name) if name in _OTHER_NAMES else trial.c[name] for name in _NAMES]
+_COLUMNS: dict[str, ColumnElement[Any]] = {**trial.c, **_OTHER_NAMES, **_TESTED}
+COLUMNS = [_COLUMNS[name].label(name) for name in _NAMES]
 """The fields of `Ranked` but for the rank, which is the place in the answer."""
 
 
@@ -49,7 +54,8 @@ def best(
     """The `top` complete trials (None: all) of each data set, ranked anew in each among what was asked for.
 
     `block` asks for networks that contain it; `pareto` names a cost, and leaves those that no other one beats in
-    accuracy at no more of it. Raises NotFound for an unknown study.
+    accuracy at no more of it. Studies scored on test images are ranked alone, where named: their accuracy is no
+    validation accuracy. Raises NotFound for an unknown study.
     """
     limits = {"params": max_params, "weights": max_weights, "macs": max_macs, "activations": max_activations}
     asked = [trial.c[name] <= limit for name, limit in limits.items() if limit is not None]
@@ -66,7 +72,8 @@ def best(
 def find(storage: Storage, name: str) -> tuple[Mapping[str, Any], TrialRecord | None]:
     """The architecture called by its fingerprint, the beginning of one, or `STUDY#TRIAL`, and its trial.
 
-    Of several trials the one whose weights are kept, then the best. Raises NotFound where there is none or several.
+    Of several trials the one whose weights are kept, then one scored on validation images, then the best. Raises
+    NotFound where there is none or several.
     """
     study_name, sign, number = name.rpartition("#")
     if sign:
@@ -91,6 +98,7 @@ def _places(connection: Connection, study_id: int | None, dataset: str | None) -
     named = [] if dataset is None else [study.c.dataset == dataset]
     if study_id is not None:
         return [[trial.c.study_id == study_id, *named]]
+    named.append(study.c.scored_on == VALIDATION)
     hashes = select(study.c.dataset_hash).where(*named).group_by(study.c.dataset_hash)
     ordered = connection.scalars(hashes.order_by(func.min(study.c.dataset), study.c.dataset_hash))
     return [[trial.c.dataset_hash == value, *named] for value in ordered]
@@ -144,8 +152,8 @@ def _contains(block: str) -> ColumnElement[bool]:
 
 def _trials_of(where: ColumnElement[bool]) -> Select[Any]:
     kept = exists().where(weights.c.trial_id.in_([trial.c.id, trial.c.source_trial_id]))
-    complete = trial.c.state == COMPLETE
-    return trial_rows().where(where).order_by(kept.desc(), complete.desc(), *ORDER)
+    complete, validated = trial.c.state == COMPLETE, study.c.scored_on == VALIDATION
+    return trial_rows().where(where).order_by(kept.desc(), complete.desc(), validated.desc(), *ORDER)
 
 
 def _numbered(storage: Storage, study_name: str, number: str) -> ColumnElement[bool]:

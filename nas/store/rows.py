@@ -47,9 +47,9 @@ def epochs_of(connection: Connection, trial_id: int, until: int | None = None) -
 
 
 def epoch_record(row: Row[Any]) -> EpochRecord:
-    """A row of nas_epoch; a loss that SQLite could not keep was no number."""
-    losses = [float("nan") if loss is None else loss for loss in (row.loss, row.train_loss)]
-    return EpochRecord(row.epoch, row.accuracy, losses[0], losses[1], row.seconds)
+    """A row of nas_epoch; a loss that SQLite could not keep was no number, unless the epoch was not scored."""
+    loss, train_loss = (float("nan") if loss is None else loss for loss in (row.loss, row.train_loss))
+    return EpochRecord(row.epoch, row.accuracy, None if row.accuracy is None else loss, train_loss, row.seconds)
 
 
 def totals_of(row: Row[Any]) -> Totals:
@@ -95,7 +95,7 @@ def trial_rows() -> Select[Any]:
     """All that `trial_record` needs."""
     network = (architecture.c.body, architecture.c.blocks, architecture.c.summary)
     return (
-        select(trial, study.c.name.label("study"), *network)
+        select(trial, study.c.name.label("study"), study.c.scored_on, *network)
         .join(study, study.c.id == trial.c.study_id)
         .join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
     )
@@ -132,4 +132,8 @@ def trial_record(row: Row[Any]) -> TrialRecord:
         repeats=row.repeats,
         accuracy_low=row.accuracy_low,
         accuracy_high=row.accuracy_high,
+        test_accuracy=row.test_accuracy,
+        test_low=row.test_low,
+        test_high=row.test_high,
+        scored_on=row.scored_on,
     )

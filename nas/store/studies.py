@@ -171,6 +171,7 @@ def _values(record: StudyRecord) -> dict[str, Any]:
         "keep": record.keep,
         "images": dict(record.images),
         "exhausted": record.exhausted,
+        "scored_on": record.scored_on,
     }
 
 

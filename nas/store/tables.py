@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0002"
+SCHEMA = "0003"
 """The schema of this version: the last revision in `migrations/versions`."""
 
 VERSION_TABLE = "nas_alembic_version"
@@ -48,6 +48,7 @@ study = Table(
     Column("images", JSON, nullable=False),
     Column("exhausted", Boolean, nullable=False),
     Column("created", Double, nullable=False),
+    Column("scored_on", Text, nullable=False, server_default="validation"),
     sqlite_autoincrement=True,  # the number of a removed study is not given again
 )
 
@@ -125,12 +126,12 @@ epoch = Table(
     metadata,
     Column("trial_id", ForeignKey("nas_trial.id", ondelete="CASCADE"), primary_key=True),
     Column("epoch", Integer, primary_key=True, autoincrement=False),
-    Column("accuracy", Double, nullable=False),
+    Column("accuracy", Double),
     Column("loss", Double),
     Column("train_loss", Double),
     Column("seconds", Double, nullable=False),
 )
-"""A loss may be NULL: SQLite keeps no NaN."""
+"""An accuracy is NULL where the epoch was not scored. A loss may be NULL beside: SQLite keeps no NaN."""
 
 checkpoint = Table(
     "nas_checkpoint",
@@ -146,6 +147,20 @@ weights = Table(
     Column("trial_id", ForeignKey("nas_trial.id", ondelete="CASCADE"), primary_key=True),
     Column("blob", LargeBinary, nullable=False),
 )
+
+plan = Table(
+    "nas_plan",
+    metadata,
+    Column("machine", Text, primary_key=True),
+    Column("fingerprint", Text, primary_key=True),
+    Column("batch_size", Integer, primary_key=True, autoincrement=False),
+    Column("precision", Text, nullable=False),
+    Column("memory_format", Text, nullable=False),
+    Column("micro_batch", Integer, nullable=False),
+    Column("predicted_bytes", BigInteger),
+    Column("failed_bytes", BigInteger),
+)
+"""`failed_bytes`: the smallest predicted peak that ran out of memory."""
 
 RANKING = (trial.c.accuracy.desc(), trial.c.params, trial.c.macs, trial.c.fingerprint)
 """The order of every ranking; where several studies meet, `id` decides between equals."""

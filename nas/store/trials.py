@@ -62,18 +62,14 @@ def confirm_trial(
     storage: Storage,
     trial_id: int,
     *,
-    accuracy: tuple[float, float, float],
-    test: tuple[float, float, float],
-    repeats: int,
+    test: tuple[float, float | None, float | None],
     weights: bytes | None = None,
 ) -> None:
-    """Put the mean over `repeats` trainings in place of a complete trial's accuracy; each (mean, low, high).
+    """Put a test accuracy (mean, low, high) beside a complete trial's own accuracy, by which it was chosen.
 
     A confirmed trial's weights are kept whatever its rank.
     """
-    mean, low, high = accuracy
-    values = {"accuracy": mean, "accuracy_low": low, "accuracy_high": high, "repeats": repeats}
-    values |= dict(zip(("test_accuracy", "test_low", "test_high"), test, strict=True))
+    values = dict(zip(("test_accuracy", "test_low", "test_high"), test, strict=True))
     of_trial = update(trial).where(trial.c.id == trial_id, trial.c.state == COMPLETE)
     with storage.write() as connection:
         connection.execute(of_trial.values(values | {"revision": next_revision()}))
@@ -118,7 +114,8 @@ def peers(
 ) -> list[float]:
     """The best accuracy up to an epoch of each other trial of like macs that recorded that epoch.
 
-    Running, pruned and complete ones count alike; of those taken over from other studies no epochs are known.
+    Running, pruned and complete ones count alike; of those taken over from other studies no epochs are known. Epochs
+    that were not scored do not count.
     """
     like = (
         trial.c.study_id == study_id,
@@ -129,7 +126,7 @@ def peers(
     best = (
         select(func.max(epoch.c.accuracy))
         .join(trial, trial.c.id == epoch.c.trial_id)
-        .where(*like, epoch.c.epoch <= at_epoch)
+        .where(*like, epoch.c.epoch <= at_epoch, epoch.c.accuracy.is_not(None))
         .group_by(epoch.c.trial_id)
         .having(func.max(epoch.c.epoch) == at_epoch)
         .order_by(epoch.c.trial_id)

@@ -87,8 +87,11 @@ class Worker:
         if not asks_peers(self.pruner, epoch, self.epochs, claim.number):
             return False
         macs, search = claim.totals.macs, self.search
+        scored = [one.accuracy for one in curve if one.accuracy is not None]
+        if not scored:
+            return False
         rivals = peers(search.storage, search.study.id, epoch, macs / MACS_FACTOR, macs * MACS_FACTOR, claim.trial_id)
-        return should_prune(self.pruner, max(one.accuracy for one in curve), rivals)
+        return should_prune(self.pruner, max(scored), rivals)
 
 
 @dataclass

@@ -206,3 +206,21 @@ def test_reused_trial_is_ranked_beside_its_source(storage, study):
     trained(storage, study, 1)
     asked(storage, create_study(storage, study_record("beta")), 1)
     assert [(row.study, row.reused) for row in best(storage)] == [("alpha", False), ("beta", True)]
+
+
+def test_test_accuracies_are_ranked_only_where_their_study_is_named(storage):
+    trained(storage, create_study(storage, study_record()), 1, 0.8)
+    on_test = create_study(storage, study_record("alpha-confirm", recipe_hash="t" * 8, scored_on="test"))
+    trained(storage, on_test, 1, 0.9, end=outcome(0.9, accuracy_low=0.85, accuracy_high=0.95, weights=b"test"))
+    [named] = best(storage, study="alpha-confirm")
+    assert (named.accuracy, named.test_accuracy, named.test_low, named.test_high) == (0.9, 0.9, 0.85, 0.95)
+    assert numbers(best(storage)) == numbers(best(storage, dataset="digits")) == [(1, "alpha", 0)]
+    with storage.read() as connection:
+        assert connection.execute(text("SELECT study FROM nas_leaderboard")).scalars().all() == ["alpha"]
+
+
+def test_network_is_found_as_its_validated_trial_first(storage):
+    trained(storage, create_study(storage, study_record("t", recipe_hash="t" * 8, scored_on="test")), 1, 0.9)
+    trained(storage, create_study(storage, study_record()), 1, 0.8)
+    trial = find(storage, candidate(1).fingerprint)[1]
+    assert (trial.study, trial.scored_on, trial.accuracy) == ("alpha", "validation", 0.8)

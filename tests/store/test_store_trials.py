@@ -85,11 +85,25 @@ def test_only_the_best_weights_of_a_study_are_kept(storage):
 def test_confirmed_weights_are_kept_whatever_their_rank(storage):
     study = create_study(storage, study_record(keep=1))
     low = trained(storage, study, 1, 0.5)
-    confirm_trial(storage, low, accuracy=(0.4, 0.3, 0.5), test=(0.35, 0.3, 0.4), repeats=3, weights=b"low")
+    confirm_trial(storage, low, test=(0.35, 0.3, 0.4), weights=b"low")
     trained(storage, study, 2, 0.9, end=outcome(0.9, weights=b"high"))
-    row = best(storage, study="alpha")[-1]
-    assert (row.accuracy, row.accuracy_low, row.repeats, row.test_accuracy, row.test_high) == (0.4, 0.3, 3, 0.35, 0.4)
     assert get_weights(storage, low) == b"low"
+
+
+def test_confirmed_trial_keeps_the_accuracy_it_was_chosen_by(storage):
+    study = create_study(storage, study_record())
+    confirm_trial(storage, trained(storage, study, 1, 0.5), test=(0.35, 0.3, 0.4))
+    row = best(storage, study="alpha")[0]
+    assert (row.accuracy, row.accuracy_low, row.repeats) == (0.5, None, 1)
+    assert (row.test_accuracy, row.test_low, row.test_high) == (0.35, 0.3, 0.4)
+
+
+def test_epoch_that_was_not_scored_has_neither_accuracy_nor_loss_and_is_no_peer(storage, study):
+    unscored, scored = held(storage, study, 1).trial_id, held(storage, study, 2).trial_id
+    record_epoch(storage, unscored, "worker", EpochRecord(1, None, None, 1.1, 0.25), None, LEASE)
+    record_epoch(storage, scored, "worker", epoch_record(1, 0.7), None, LEASE)
+    assert trial_epochs(storage, unscored) == (EpochRecord(1, None, None, 1.1, 0.25),)
+    assert peers(storage, study.id, 1, 0, 10**9, exclude_trial=0) == [0.7]
 
 
 def test_reused_trial_has_the_weights_of_its_source(storage, study):
