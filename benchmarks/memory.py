@@ -30,7 +30,8 @@ from nas.arch.reference import read_reference
 from nas.blocks.registry import load_blocks
 from nas.net.build import build
 from nas.net.memory import memory
-from nas.net.train import loss_of, optimizer_of
+from nas.net.optimizer import optimizer_of
+from nas.net.train import loss_of
 
 TOLERANCE = {"fp32": 0.01, "bf16": 0.15}
 """How far the allocator's peak may be from the prediction, as a share; fp16 is no format of the trainer."""

@@ -10,6 +10,7 @@ NasError                  1   one line a mistake
 ├── StorageError              the database: absent, older, newer, or not ours
 ├── NotFound                  no such study, trial or architecture
 ├── TrainingFailed            a training that ended without a result; ends a trial, never a study
+│   └── OutOfMemory           its memory ran out: it is tried again on fewer images at once
 ├── ExportError               a network or picture that cannot be handed over as asked
 ├── BudgetError           3   no network of the space meets the budget
 └── Interrupted         130   stopped by the user, state kept
@@ -71,6 +72,10 @@ class NotFound(NasError):
 
 class TrainingFailed(NasError):
     """A training that ended without a result: NaN, out of memory, a plugin's error."""
+
+
+class OutOfMemory(TrainingFailed):
+    """A training for which there was not enough memory."""
 
 
 class ExportError(NasError):

@@ -85,6 +85,19 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Plan:
+    """How a machine computes the training of a network: chosen once, so that the result is the same again.
+
+    `precision` of convolutions and dense layers, `memory_format` of maps; `micro_batch`: so many images of a batch go
+    through the network at once, their gradients added up; 0: all of them.
+    """
+
+    precision: str = "fp32"
+    memory_format: str = "channels_last"
+    micro_batch: int = 0
+
+
+@dataclass(frozen=True)
 class EpochRecord:
     """One epoch of one training, and its seconds; accuracy and loss on the study's images, None where not scored."""
 

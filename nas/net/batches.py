@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import interpolate
 
 from nas.data.images import Array
 from nas.data.split import Split
 from nas.net.augment import Augmentation
 
 Batch = tuple[Tensor, Tensor]
-"""Normalised images (N, C, H, W) in float32, channels last in memory, and labels (N,) in int64."""
+"""Normalised images (N, C, H, W) in float32, as a rule channels last in memory, and labels (N,) in int64."""
+
+Size = tuple[int, int]
+"""Height and width in pixels."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +40,7 @@ class Batches:
     validation_labels: Tensor
     normalisation: Normalisation
     batch_size: int
-    augmentation: Augmentation | None = None
+    augmentation: Augmentation = Augmentation()
 
     @property
     def device(self) -> torch.device:
@@ -47,15 +52,13 @@ class Batches:
         """Batches in an epoch: whole ones alone, since batch norm cannot work on a rest of one image."""
         return max(1, len(self.train_labels) // self.batch_size)
 
-    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
-        """The training images, augmented, in an order drawn from seed and epoch."""
+    def epoch(self, seed: int, epoch: int, size: Size | None = None) -> Iterator[Batch]:
+        """The training images, augmented, in an order drawn from seed and epoch; scaled down to `size` where given."""
         generator = torch.Generator().manual_seed(mixed(seed, epoch))
-        order = torch.randperm(len(self.train_labels), generator=generator)
-        for index in torch.split(order.to(self.device), self.batch_size)[: self.steps]:
-            images = self.normalised(self.train_images[index])
-            if self.augmentation is not None:
-                images = self.augmentation(images, generator).contiguous(memory_format=torch.channels_last)
-            yield images, self.train_labels[index]
+        order = torch.randperm(len(self.train_labels), generator=generator).to(self.device)
+        for index in torch.split(order, self.batch_size)[: self.steps]:
+            images = scaled(self.augmentation.taken(self.train_images, index, generator), size)
+            yield self.augmentation.moved(self.normalised(images), generator), self.train_labels[index]
 
     def validation(self) -> Iterator[Batch]:
         """The validation images, always in the same batches."""
@@ -72,19 +75,34 @@ class Batches:
             yield self.normalised(some), of_them
 
     def normalised(self, images: Tensor) -> Tensor:
-        """(images − mean) / std in float32, channels last in memory."""
-        mean, std = (
-            torch.tensor(values, device=images.device).view(-1, 1, 1)
-            for values in (self.normalisation.mean, self.normalisation.std)
-        )
-        return ((images.float() - mean) / std).contiguous(memory_format=torch.channels_last)
+        """(images − mean) / std in float32."""
+        if images.dtype == torch.uint8:
+            return torch.addcmul(-self._mean / self._std, images.float(), 1 / self._std)  # one pass over the pixels
+        return (images.float() - self._mean) / self._std
+
+    @cached_property
+    def _mean(self) -> Tensor:
+        return torch.tensor(self.normalisation.mean, device=self.device).view(-1, 1, 1)
+
+    @cached_property
+    def _std(self) -> Tensor:
+        return torch.tensor(self.normalisation.std, device=self.device).view(-1, 1, 1)
+
+
+def scaled(images: Tensor, size: Size | None) -> Tensor:
+    """Images (N, C, H, W) made smaller, smoothed first, to (N, C, *size); None: as they are."""
+    if size is None or size == tuple(images.shape[2:]):
+        return images
+    # Bytes stay bytes on the CPU, where torch has a fast path for them; other devices have none at all.
+    given = images if images.device.type == "cpu" else images.float()
+    return interpolate(given, size=size, mode="bilinear", align_corners=False, antialias=True)
 
 
 def make_batches(
     split: Split,
     batch_size: int,
     device: str | torch.device = "cpu",
-    augmentation: Augmentation | None = None,
+    augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
 ) -> Batches:
     """The split on a device, to be normalised by its training images; these alone are augmented."""
     return Batches(

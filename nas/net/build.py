@@ -38,23 +38,33 @@ class Network(nn.Module):
             self.add_module(name, module)
 
     def forward(self, images: Tensor) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """(N, C, H, W) to (N, classes); raises BlockError where a block gives another shape than it declared."""
+        """(N, C, H, W) to (N, classes); raises BlockError where a block gives another shape than it declared.
+
+        Images of another size than the architecture's are let through as far as its parts bear them.
+        """
         values = {IMAGE: images}
+        declared = tuple(images.shape[1:]) == self.architecture.input
         for step in self.steps if self.training else self.plain_steps:
-            values[step.output] = self.run(step, [values[name] for name in step.inputs])
+            values[step.output] = self.run(step, [values[name] for name in step.inputs], declared=declared)
         if self.training and self.loss_weights:
             return values[SCORES], [values[f"aux{number}"] for number in range(1, len(self.loss_weights) + 1)]
         return values[SCORES]
 
-    def run(self, step: Step, inputs: list[Tensor]) -> Tensor:
-        """One step."""
+    def run(self, step: Step, inputs: list[Tensor], *, declared: bool = True) -> Tensor:
+        """One step; on an image of the declared size a block must give what it declared."""
         if step.op != MODULE:
             return _OPERATIONS[step.op](inputs)
         value: Tensor = self._modules[step.name](inputs[0])  # type: ignore[misc]
-        if isinstance(step.part, BlockPart) and tuple(value.shape[1:]) != step.shape:
+        if declared and isinstance(step.part, BlockPart) and tuple(value.shape[1:]) != step.shape:
             given = [*step.input_shape], [*value.shape[1:]], [*step.shape]
             raise BlockError(f"block {step.part.block!r} made of {given[0]} {given[1]}, not {given[2]} as it must")
         return value
+
+    def main_modules(self) -> Iterator[nn.Module]:
+        """Every module of the network as used at inference, inner ones too, in the order of running."""
+        for step in self.plain_steps:
+            if step.op == MODULE:
+                yield from self.get_submodule(step.name).modules()
 
     @property
     def auxiliary(self) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import safetensors
@@ -12,18 +12,19 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from nas.arch.record import EpochRecord
+from nas.arch.record import EpochRecord, Plan
 from nas.errors import ArchitectureError, TrainingFailed
 from nas.net.build import Network
 
-_MODEL, _MOMENTS = "model.", "moments."
+_MODEL, _MOMENTS, _AVERAGE = "model.", "moments.", "average."
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     """A training between two epochs: weights, the optimizer's moments as `parameter:kind`, and the epochs behind it.
 
-    The random state is not kept: every epoch draws its own from seed and epoch.
+    `average` are the moving averages where the recipe has some; `plan` is how it was computed, and is to be. The
+    random state is not kept: every epoch draws its own from seed and epoch.
     """
 
     model: Mapping[str, Tensor]
@@ -32,15 +33,17 @@ class Checkpoint:
     seed: int
     recipe: str
     """The hash of the recipe."""
+    plan: Plan = Plan()
+    average: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as a safetensors file."""
-    tensors = {f"{_MODEL}{name}": value for name, value in checkpoint.model.items()}
-    tensors |= {f"{_MOMENTS}{name}": value for name, value in checkpoint.moments.items()}
+    parts = {_MODEL: checkpoint.model, _MOMENTS: checkpoint.moments, _AVERAGE: checkpoint.average}
+    tensors = {f"{prefix}{name}": value for prefix, part in parts.items() for name, value in part.items()}
     history = [asdict(record) for record in checkpoint.history]
-    state = {"format": 2, "history": history, "seed": checkpoint.seed, "recipe": checkpoint.recipe}
-    return _bytes(tensors, {"training": json.dumps(state)})
+    state = {"format": 3, "history": history, "seed": checkpoint.seed, "recipe": checkpoint.recipe}
+    return _bytes(tensors, {"training": json.dumps(state | {"plan": asdict(checkpoint.plan)})})
 
 
 def read_checkpoint(data: bytes) -> Checkpoint:
@@ -49,8 +52,9 @@ def read_checkpoint(data: bytes) -> Checkpoint:
         tensors = safetensors.torch.load(data)
         state = json.loads(_metadata(data)["training"])
         history = tuple(EpochRecord(**record) for record in state["history"])
-        moments = _under(_MOMENTS, tensors) or _first_moments(tensors)
-        return Checkpoint(_under(_MODEL, tensors), moments, history, state["seed"], state["recipe"])
+        model, moments, average = (_under(prefix, tensors) for prefix in (_MODEL, _MOMENTS, _AVERAGE))
+        plan = Plan(**state.get("plan", {}))  # earlier formats are of earlier recipes, which the trainer refuses
+        return Checkpoint(model, moments, history, state["seed"], state["recipe"], plan, average)
     except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
         raise TrainingFailed(f"the checkpoint cannot be read: {type(error).__name__}: {error}") from error
 
@@ -95,8 +99,3 @@ def _metadata(data: bytes) -> dict[str, Any]:
 
 def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
-
-
-def _first_moments(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """What a checkpoint of format 1 held: SGD's moment alone, by the parameter's name."""
-    return {f"{name}:momentum_buffer": value for name, value in _under("momentum.", tensors).items()}

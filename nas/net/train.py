@@ -1,4 +1,4 @@
-"""The training loop: a recipe's optimizer and schedule over the batches, validated every epoch."""
+"""The training loop: a recipe's steps over the batches, computed as a plan says, scored every epoch or at the end."""
 
 from __future__ import annotations
 
@@ -9,24 +9,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
-from torch.optim import SGD, Adam, Optimizer
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, dropout
+from torch.optim import Optimizer
 
 from nas.arch.recipe import Recipe, recipe_hash
-from nas.arch.record import COMPLETE, PRUNED, WAITING, EpochRecord
-from nas.errors import NasError, TrainingFailed
+from nas.arch.record import COMPLETE, PRUNED, WAITING, EpochRecord, Plan
+from nas.errors import NasError, OutOfMemory, TrainingFailed
+from nas.net.average import Average
 from nas.net.batches import Batch, Batches, mixed
 from nas.net.build import Network
 from nas.net.checkpoint import Checkpoint, checkpoint_bytes
-
-WARM_UP = 0.25
-"""The share of all steps in which the learning rate rises."""
+from nas.net.optimizer import optimizer_of, take_step
+from nas.net.plan import USUAL, as_laid_out, computing, laid_out
+from nas.net.resize import Sizes, sizes_of
 
 LOOK_EVERY = 8
 """Batches between two looks at the loss and at whether to stop."""
 
-FP32, BF16 = "fp32", "bf16"
+EVERY, LAST = "every", "last"
+"""The epochs after which a training is scored."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,11 @@ class Trained:
     state: str
     history: tuple[EpochRecord, ...]
     device: str
-    precision: str = FP32
+    precision: str
 
     @property
     def accuracy(self) -> float | None:
-        """The last epoch's, 0 to 1; None where no epoch was finished."""
+        """The last epoch's, 0 to 1; None where no epoch was finished or scored."""
         return self.history[-1].accuracy if self.history else None
 
     @property
@@ -79,48 +81,100 @@ def train(
     recipe: Recipe,
     *,
     seed: int,
+    plan: Plan = USUAL,
     start: Checkpoint | None = None,
+    scored: str = EVERY,
     on_epoch: Callable[[EpochRecord, bytes], bool] = lambda record, checkpoint: True,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Trained:
     """Train a network by a recipe, from its beginning or from a checkpoint, with the same result.
 
     After each epoch `on_epoch` gets its record and a checkpoint, and says whether to go on. `should_stop` is asked
-    every few batches. Raises TrainingFailed where the loss is not finite, memory runs out, or a block breaks.
+    every few batches. A checkpoint's plan goes before `plan`. `scored`: after `every` epoch, or the `last` alone.
+    Raises TrainingFailed where the loss is not finite or a block breaks, OutOfMemory where memory runs out.
     """
-    device, last, precision = data.device, recipe.epochs * data.steps, precision_of(recipe)
-    network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = optimizer_of(network, recipe)
-    history = _restore(network, optimizer, start, seed, recipe)
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    plan = start.plan if start else plan
+    training = _begin(network, data, recipe, plan, seed, start)
+    steps, history = data.steps, training.history
+    with _training_only(network, recipe, data.device):
         for epoch in range(len(history) + 1, recipe.epochs + 1):
-            begun, total = time.perf_counter(), torch.zeros((), device=device)
+            if _is_stale(history, recipe.patience):
+                break
+            begun, total = time.perf_counter(), torch.zeros((), device=data.device)
             torch.manual_seed(mixed(seed, epoch))
             network.train()
-            for step, (images, labels) in enumerate(data.epoch(seed, epoch)):
+            for step, (images, labels) in enumerate(data.epoch(seed, epoch, training.sizes(epoch))):
                 if step % LOOK_EVERY == 0 and should_stop():
-                    return Trained(WAITING, tuple(history), str(device), precision)
-                for group in optimizer.param_groups:
-                    group["lr"] = recipe.learning_rate * share_of_rate(recipe, (epoch - 1) * data.steps + step, last)
-                with _failures(), computing(precision, device):
-                    loss = loss_of(network, images, labels, recipe.label_smoothing)
+                    return training.ended(WAITING)
                 with _failures():
-                    optimizer.zero_grad()
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    optimizer.step()
-                total += loss.detach()
+                    total += training.gradients(images, labels)
+                    take_step(network, training.optimizer, recipe, (epoch - 1) * steps + step, recipe.epochs * steps)
+                    training.average.update((epoch - 1) * steps + step)
                 if step % LOOK_EVERY == LOOK_EVERY - 1:
                     _check_finite(total.item(), epoch)
-            train_loss = _check_finite(total.item() / data.steps, epoch)
-            with _failures(), computing(precision, device):
-                score = evaluate(network, data.validation())
-            seconds = time.perf_counter() - begun
-            record = EpochRecord(epoch, score.accuracy, _check_finite(score.loss, epoch), train_loss, seconds)
-            history.append(record)
-            goes_on = on_epoch(record, checkpoint_bytes(_checkpoint(network, optimizer, history, seed, recipe)))
+            train_loss = _check_finite(total.item() / steps, epoch)
+            score = training.score(data.validation()) if scored == EVERY or epoch == recipe.epochs else None
+            history.append(_record(epoch, score, train_loss, time.perf_counter() - begun))
+            goes_on = on_epoch(history[-1], training.checkpoint())
             if not goes_on and epoch < recipe.epochs:
-                return Trained(PRUNED, tuple(history), str(device), precision)
-    return Trained(COMPLETE, tuple(history), str(device), precision)
+                return training.ended(PRUNED)
+    training.average.settle()
+    return training.ended(COMPLETE)
+
+
+@dataclass
+class _Training:
+    """A training under way: what its steps change, and how they are computed."""
+
+    network: Network
+    optimizer: Optimizer
+    average: Average
+    recipe: Recipe
+    plan: Plan
+    device: torch.device
+    sizes: Sizes
+    seed: int
+    history: list[EpochRecord]
+
+    def gradients(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Put the gradients of a batch's loss in place of the last ones; gives the loss.
+
+        The parts of a batch that go through at once each count by their share of it.
+        """
+        size = self.plan.micro_batch or len(labels)
+        total = torch.zeros((), device=self.device)
+        for part, (some, of_them) in enumerate(zip(torch.split(images, size), torch.split(labels, size), strict=True)):
+            with computing(self.plan, self.device):
+                loss = loss_of(self.network, as_laid_out(some, self.plan), of_them, self.recipe.label_smoothing)
+            if part == 0:
+                self.optimizer.zero_grad()
+            if len(of_them) < len(labels):
+                loss = loss * (len(of_them) / len(labels))
+            loss.backward()  # type: ignore[no-untyped-call]
+            total += loss.detach()
+        return total
+
+    def score(self, batches: Iterable[Batch]) -> Score:
+        """The score of the weights that count: the average's where there is one."""
+        laid = ((as_laid_out(images, self.plan), labels) for images, labels in batches)
+        with _failures(), self.average.in_place(), computing(self.plan, self.device):
+            return evaluate(self.network, laid)
+
+    def checkpoint(self) -> bytes:
+        """All that is needed to go on; of an optimizer SGD's one moment, or Adam's two and its steps, by name."""
+        moments = {
+            f"{name}:{kind}": value
+            for name, parameter in self.network.named_parameters()
+            for kind, value in self.optimizer.state[parameter].items()
+            if isinstance(value, Tensor)
+        }
+        state, hashed = self.network.state_dict(), recipe_hash(self.recipe)
+        history = tuple(self.history)
+        return checkpoint_bytes(Checkpoint(state, moments, history, self.seed, hashed, self.plan, self.average.kept))
+
+    def ended(self, state: str) -> Trained:
+        """How it ended."""
+        return Trained(state, tuple(self.history), str(self.device), self.plan.precision)
 
 
 @torch.no_grad()
@@ -137,32 +191,6 @@ def evaluate(network: Network, batches: Iterable[Batch]) -> Score:
     return Score(correct, count, loss / count)
 
 
-def precision_of(recipe: Recipe) -> str:
-    """The number format that a recipe computes in: fp32 or bf16."""
-    return BF16 if recipe.precision == BF16 else FP32
-
-
-def computing(precision: str, device: torch.device) -> torch.autocast:
-    """Meanwhile convolutions and dense layers compute in the precision; weights and sums stay in fp32."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=precision == BF16)
-
-
-def share_of_rate(recipe: Recipe, step: int, steps: int) -> float:
-    """The share of the recipe's learning rate in a step of all steps."""
-    return one_cycle(step, steps) if recipe.schedule == "one_cycle" else 1.0
-
-
-def one_cycle(step: int, steps: int) -> float:
-    """The share of the peak learning rate in a step: up a line over the first quarter, then down a half cosine.
-
-    Source: Smith and Topin, "Super-Convergence", 2018.
-    """
-    place, peak = step + 1, max(1.0, WARM_UP * steps)
-    if place <= peak:
-        return place / peak
-    return 0.5 * (1 + math.cos(math.pi * (place - peak) / (steps + 1 - peak)))
-
-
 def loss_of(network: Network, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     """Cross-entropy of the scores, plus that of each auxiliary head times its weight."""
     given = network(images)
@@ -173,44 +201,27 @@ def loss_of(network: Network, images: Tensor, labels: Tensor, smoothing: float) 
     return loss
 
 
-def optimizer_of(network: Network, recipe: Recipe) -> Optimizer:
-    """Weight decay pulls on kernels alone, not on biases and batch norm."""
-    parameters = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    kernels = [parameter for parameter in parameters if parameter.dim() >= 2]
-    others = [parameter for parameter in parameters if parameter.dim() < 2]
-    groups = [
-        {"params": kernels, "weight_decay": recipe.weight_decay},
-        {"params": others, "weight_decay": 0.0},
-    ]
-    groups = [group for group in groups if group["params"]]
-    if recipe.optimizer == "adam":
-        return Adam(groups, lr=0.0)
-    return SGD(groups, lr=0.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0)
-
-
-def _checkpoint(
-    network: Network, optimizer: Optimizer, history: list[EpochRecord], seed: int, recipe: Recipe
-) -> Checkpoint:
-    """The optimizer's numbers of each parameter go by name and kind: SGD's one moment, Adam's two and its steps."""
-    moments = {
-        f"{name}:{kind}": value
-        for name, parameter in network.named_parameters()
-        for kind, value in optimizer.state[parameter].items()
-        if isinstance(value, Tensor)
-    }
-    return Checkpoint(network.state_dict(), moments, tuple(history), seed, recipe_hash(recipe))
+def _begin(
+    network: Network, data: Batches, recipe: Recipe, plan: Plan, seed: int, start: Checkpoint | None
+) -> _Training:
+    """The training as it stands before its first epoch, or after those of a checkpoint."""
+    laid_out(network, plan, data.device)
+    optimizer, average = optimizer_of(network, recipe), Average(network, recipe.ema)
+    history = _restore(network, optimizer, average, start, seed, recipe)
+    return _Training(network, optimizer, average, recipe, plan, data.device, sizes_of(network, recipe), seed, history)
 
 
 def _restore(
-    network: Network, optimizer: Optimizer, start: Checkpoint | None, seed: int, recipe: Recipe
+    network: Network, optimizer: Optimizer, average: Average, start: Checkpoint | None, seed: int, recipe: Recipe
 ) -> list[EpochRecord]:
-    """Put a checkpoint into network and optimizer, and give the epochs behind it."""
+    """Put a checkpoint into network, optimizer and average, and give the epochs behind it."""
     if start is None:
         return []
     if (start.seed, start.recipe) != (seed, recipe_hash(recipe)):
         raise TrainingFailed("the checkpoint is of another seed, recipe or version of the trainer")
     try:
         network.load_state_dict(start.model)
+        average.restore(start.average)
         parameters = dict(network.named_parameters())
         for key, value in start.moments.items():
             name, _, kind = key.rpartition(":")
@@ -220,6 +231,35 @@ def _restore(
     except (RuntimeError, KeyError) as error:
         raise TrainingFailed(f"the checkpoint is of another network: {str(error).splitlines()[0]}") from error
     return list(start.history)
+
+
+def _record(epoch: int, score: Score | None, train_loss: float, seconds: float) -> EpochRecord:
+    if score is None:
+        return EpochRecord(epoch, None, None, train_loss, seconds)
+    return EpochRecord(epoch, score.accuracy, _check_finite(score.loss, epoch), train_loss, seconds)
+
+
+def _is_stale(history: list[EpochRecord], patience: int) -> bool:
+    """Whether the last `patience` epochs brought no better accuracy than there was before."""
+    reached = [record.accuracy for record in history if record.accuracy is not None]
+    return 0 < patience < len(reached) and max(reached[-patience:]) <= max(reached[:-patience])
+
+
+@contextmanager
+def _training_only(network: Network, recipe: Recipe, device: torch.device) -> Iterator[None]:
+    """What holds while a network is trained: random numbers of its own, and dropout before its last dense layer."""
+    dense = [module for module in network.main_modules() if isinstance(module, nn.Linear)]
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        if not recipe.dropout or not dense:
+            yield
+            return
+        hook = dense[-1].register_forward_pre_hook(
+            lambda module, given: (dropout(given[0], recipe.dropout, module.training), *given[1:])
+        )
+        try:
+            yield
+        finally:
+            hook.remove()
 
 
 def _check_finite(loss: float, epoch: int) -> float:
@@ -238,7 +278,7 @@ def _failures() -> Iterator[None]:
     except Exception as error:
         text = next(iter(str(error).splitlines()), "") or "no message"
         if _is_memory(error):
-            raise TrainingFailed(f"out of memory: {text}") from error
+            raise OutOfMemory(f"out of memory: {text}") from error
         raise TrainingFailed(f"{type(error).__name__}: {text}") from error
 
 

@@ -154,10 +154,10 @@ plan = Table(
     Column("machine", Text, primary_key=True),
     Column("fingerprint", Text, primary_key=True),
     Column("batch_size", Integer, primary_key=True, autoincrement=False),
+    Column("asked", Text, primary_key=True),
     Column("precision", Text, nullable=False),
     Column("memory_format", Text, nullable=False),
     Column("micro_batch", Integer, nullable=False),
-    Column("predicted_bytes", BigInteger),
     Column("failed_bytes", BigInteger),
 )
 """`failed_bytes`: the smallest predicted peak that ran out of memory."""

@@ -61,15 +61,18 @@ class Whole:
 
 @dataclass(frozen=True)
 class Real:
-    """Reads a finite number, from 0 (not itself where `positive`) and below `below`; gives a float."""
+    """Reads a finite number, from 0 (not itself where `positive`), below `below` and up to `most`; gives a float."""
 
     positive: bool = False
     below: float = math.inf
+    most: float = math.inf
 
     @property
     def allowed(self) -> str:
         """What is allowed, in words."""
         low = "numbers above 0" if self.positive else "numbers from 0"
+        if not math.isinf(self.most):
+            return f"{low}, up to {self.most:g}"
         return low if math.isinf(self.below) else f"{low}, below {self.below:g}"
 
     def __call__(self, value: Any) -> float:
@@ -78,8 +81,8 @@ class Real:
             raise ValueError(f"{shown(value)} is not a number; allowed: {self.allowed}")
         if isinstance(value, int) and value.bit_length() > 128:
             raise ValueError(f"{shown(value)} is too large; allowed: {self.allowed}")
-        inside = math.isfinite(value) and (value > 0 if self.positive else value >= 0) and value < self.below
-        if not inside:
+        above = value > 0 if self.positive else value >= 0
+        if not (math.isfinite(value) and above and value < self.below and value <= self.most):
             raise ValueError(f"{shown(value)} is out of range; allowed: {self.allowed}")
         return float(value) + 0.0  # turns -0.0 into 0.0, so that both are one configuration
 

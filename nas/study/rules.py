@@ -77,12 +77,15 @@ def check_blocks(study: StudyFile, blocks: Blocks) -> list[str]:
 
 
 def check_images(study: StudyFile, input: Shape) -> list[str]:
-    """Whether images (C, H, W) bear the halving between stages: 2^(stages − 1) may not exceed the smaller side."""
+    """Whether images (C, H, W) bear the crop, and the halving between stages: down to a pixel, and no further."""
     most, side = max(study.space.stages) if study.space else 1, min(input[1:])
-    if 2 ** (most - 1) <= side:
-        return []
-    image = f"{input[1]} × {input[2]} pixels"
-    return [f"space.stages: {most} stages halve images of {image} to nothing; allowed: 1 to {side.bit_length()}"]
+    image, lines = f"{input[1]} × {input[2]} pixels", []
+    if 2 ** (most - 1) > side:
+        allowed_stages = f"allowed: 1 to {side.bit_length()}"
+        lines.append(f"space.stages: {most} stages halve images of {image} to nothing; {allowed_stages}")
+    if study.recipe.crop >= side:
+        lines.append(f"train.crop: {study.recipe.crop} pixels, of images of {image}; allowed: 0 to {side - 1}")
+    return lines
 
 
 def changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from nas.arch.recipe import OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe
+from nas.arch.recipe import MEMORY_FORMATS, OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe, usual
 from nas.arch.record import LIMITS, Value
 from nas.study.budget import Budget, parse_count
 from nas.study.numbers import MOST_VALUES, ListOf, OneOf, Real, Whole, flag, plain, shown, study_name, text
@@ -167,11 +167,19 @@ class TrainTable(_Table):
     weight_decay: Annotated[float, BeforeValidator(Real())] = _RECIPE.weight_decay
     label_smoothing: Annotated[float, BeforeValidator(Real(below=1))] = _RECIPE.label_smoothing
     precision: Annotated[str, BeforeValidator(OneOf(PRECISIONS))] = _RECIPE.precision
+    memory_format: Annotated[str, BeforeValidator(OneOf(MEMORY_FORMATS))] = _RECIPE.memory_format
     optimizer: Annotated[str, BeforeValidator(OneOf(OPTIMIZERS))] = _RECIPE.optimizer
     schedule: Annotated[str, BeforeValidator(OneOf(SCHEDULES))] = _RECIPE.schedule
+    dropout: Annotated[float, BeforeValidator(Real(below=1))] = _RECIPE.dropout
+    ema: Annotated[float, BeforeValidator(Real(below=1))] = _RECIPE.ema
+    clip: Annotated[float, BeforeValidator(Real())] = _RECIPE.clip
+    crop: Annotated[int, BeforeValidator(Whole(0, 65_536))] = _RECIPE.crop
     rotation: Annotated[float, BeforeValidator(Real(below=360))] = _RECIPE.rotation
     shift: Annotated[float, BeforeValidator(Real(below=1))] = _RECIPE.shift
     flip: Flag = _RECIPE.flip
+    cutout: Annotated[float, BeforeValidator(Real(below=1))] = _RECIPE.cutout
+    start_size: Annotated[float, BeforeValidator(Real(positive=True, most=1))] = _RECIPE.start_size
+    patience: Annotated[int, BeforeValidator(Whole(0, 100_000))] = _RECIPE.patience
     images: Annotated[int | None, BeforeValidator(_images)] = _RECIPE.images
 
     @property
@@ -192,6 +200,15 @@ class StudyTable(_Table):
     architecture: tuple[CandidateTable, ...] = Field((), strict=False, description="tables with name and parts")
     repeats: Annotated[int, BeforeValidator(Whole(1, 1_000))] = 1
     train: TrainTable = TrainTable()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_usual(cls, data: Any) -> Any:
+        """What [train] does not say is what is usual for the data set, and for the optimizer it names."""
+        given = data.get("train", {}) if isinstance(data, dict) else None
+        if not isinstance(given, dict):
+            return data
+        return {**data, "train": {**usual(data.get("dataset"), given.get("optimizer")), **given}}
 
     @property
     def config(self) -> dict[str, Any]:

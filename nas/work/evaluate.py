@@ -15,12 +15,14 @@ from nas.arch.recipe import Recipe
 from nas.arch.record import COMPLETE, WAITING, Claim, EpochRecord, Outcome
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
-from nas.errors import BlockError, NotFound, StorageError, TrainingFailed
+from nas.errors import BlockError, NotFound, OutOfMemory, StorageError, TrainingFailed
 from nas.net.batches import Batches
 from nas.net.build import Network, build
-from nas.net.checkpoint import read_checkpoint, weights_bytes
+from nas.net.checkpoint import Checkpoint, read_checkpoint, weights_bytes
 from nas.net.train import Trained, train
+from nas.store.engine import Storage
 from nas.work.interval import interval
+from nas.work.plans import Plans
 from nas.work.worker import Report, failed
 
 
@@ -29,6 +31,7 @@ class Trainer:
     """Trains the trials of one study: its images on a device, its recipe, its seed, and how often it trains each.
 
     The first training is from the study's seed, each further one from the next number; their epochs are counted on.
+    How each network is computed is noted in the `storage`, if there is one.
     """
 
     blocks: Blocks
@@ -36,6 +39,7 @@ class Trainer:
     recipe: Recipe
     seed: int
     repeats: int = 1
+    storage: Storage | None = None
 
     def __call__(self, claim: Claim, report: Report, stopped: Callable[[], bool]) -> Outcome | None:
         """Train the claimed network; whatever breaks in it ends the trial with a reason, never the study."""
@@ -62,22 +66,47 @@ class Trainer:
         reached = _last_of_each(before, self.recipe.epochs)
         seconds = sum(record.seconds for record in before)
         for repeat in range(first, self.repeats):
-            network = build(architecture, self.blocks, seed=self.seed + repeat)
-            trained = train(
-                network,
-                self.batches,
-                self.recipe,
-                seed=self.seed + repeat,
-                start=start if repeat == first else None,
-                on_epoch=_counted_on(report, repeat * self.recipe.epochs),
-                should_stop=stopped,
-            )
+            told = _counted_on(report, repeat * self.recipe.epochs)
+            trained, network = self._once(architecture, self.seed + repeat, start, told, stopped)
+            start = None
             if trained.state == WAITING:
                 return None
             assert trained.accuracy is not None
             reached.append(trained.accuracy)
             seconds += trained.seconds
         return self._outcome(trained, network, architecture, reached, seconds)
+
+    def _once(
+        self,
+        architecture: Architecture,
+        seed: int,
+        start: Checkpoint | None,
+        report: Report,
+        stopped: Callable[[], bool],
+    ) -> tuple[Trained, Network]:
+        """One training; where memory runs out it begins anew with fewer images at once."""
+        images = self.recipe.epochs * len(self.batches.train_labels)
+        plans = Plans(self.blocks, self.recipe, self.batches.device, images, self.storage)
+        plan = start.plan if start else None
+        while True:
+            network = build(architecture, self.blocks, seed=seed)
+            plan = plan or plans.of(network)
+            try:
+                trained = train(
+                    network,
+                    self.batches,
+                    self.recipe,
+                    seed=seed,
+                    plan=plan,
+                    start=start,
+                    on_epoch=report,
+                    should_stop=stopped,
+                )
+                return trained, network
+            except OutOfMemory:
+                start, plan = None, plans.smaller(architecture, plan)
+                if plan is None:
+                    raise
 
     def _outcome(
         self, trained: Trained, network: Network, architecture: Architecture, reached: list[float], seconds: float

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from statistics import mean, median
-
-import torch
-from torch.nn.functional import cross_entropy
 
 from nas.arch.spec import Architecture
 from nas.data.split import training_split
 from nas.net.augment import augmentation_of
 from nas.net.batches import Batches, make_batches
 from nas.net.build import build
-from nas.net.train import computing, precision_of, use_one_thread
+from nas.net.plan import Timed, probe
+from nas.net.train import use_one_thread
 from nas.search.costs import Costs
 from nas.search.profile import typical
 from nas.work.prepare import Study
@@ -52,18 +49,11 @@ def _networks(study: Study) -> tuple[list[Architecture], int]:
 
 
 def _step_seconds(study: Study, batches: Batches, architecture: Architecture) -> float:
-    """The median seconds of a step: a batch forward and backward."""
+    """The median seconds of a step: a batch forward and backward, as a worker would compute it."""
     recipe = study.file.recipe
     network = build(architecture, study.blocks, seed=study.file.seed)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images, labels = next(iter(batches.epoch(study.file.seed, 1)))
-    seconds = []
-    for _ in range(1 + STEPS):
-        begun = time.perf_counter()
-        with computing(precision_of(recipe), batches.device):
-            given = network(images)
-            scores = given[0] if isinstance(given, tuple) else given
-            loss = cross_entropy(scores, labels)
-        loss.backward()  # type: ignore[no-untyped-call]
-        seconds.append(time.perf_counter() - begun)
-    return median(seconds[1:])
+    plan = probe(network, recipe, batches.device, images=recipe.epochs * len(batches.train_labels))
+    timed = Timed(network, plan, batches.device)
+    seconds = [timed.step(recipe.batch_size) for _ in range(1 + STEPS)]
+    known = [value for value in seconds[1:] if value is not None]
+    return median(known) if known else 0.0

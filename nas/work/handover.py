@@ -72,16 +72,12 @@ def _check_unchanged(architecture: Architecture, trial: TrialRecord | None, bloc
 
 
 def _figures(trial: TrialRecord) -> dict[str, Any]:
-    names = ("study", "state", "accuracy", "epochs_done", "seed", "seconds", "device", "precision", "reused")
-    several = ("name", "repeats", "accuracy_low", "accuracy_high") if trial.repeats > 1 else ()
-    names = (*names, *several)
-    seeds = {"weights_seed": trial.seed + trial.repeats - 1} if several else {}
-    return {
-        "trial": trial.number,
-        **seeds,
-        **{name: getattr(trial, name) for name in names},
-        "versions": dict(trial.versions),
-    }
+    names = ["study", "state", "accuracy", "epochs_done", "seed", "seconds", "device", "precision", "reused"]
+    if trial.name is not None:
+        names += ["name", "repeats", "accuracy_low", "accuracy_high"]
+    figures = {name: getattr(trial, name) for name in names}
+    last_seed = trial.seed + trial.repeats - 1
+    return {"trial": trial.number, "weights_seed": last_seed, **figures, "versions": dict(trial.versions)}
 
 
 def _normalisation(images: Mapping[str, Any], channels: int) -> Normalisation:

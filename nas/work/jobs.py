@@ -65,7 +65,8 @@ def _check_failures(storage: Storage, record: StudyRecord) -> None:
     if found.state == "failed":
         why = f"{len(failed)} trials failed, more than are replaced"
     elif found.state == "complete" and failed and len(failed) == len(trials(storage, record.id)):
-        why = f"every network of the space was tried and all {len(failed)} failed"
+        tried = "candidate" if record.config.get("architecture") else "network of the space"
+        why = f"every {tried} was tried and all {len(failed)} failed"
     else:
         return
     raise NasError(f"study {record.name!r}: {why}; the last: {failed[-1].reason}")

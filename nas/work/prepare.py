@@ -66,8 +66,10 @@ def prepare(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> Stu
 def _check_count(file: StudyFile, images: Images) -> None:
     """Raise StudyFileError where more images to train on are asked for than the split leaves."""
     asked = file.recipe.images
+    if asked is None:
+        return
     left = int((~held_out(images.train_labels, file.seed)).sum())
-    if asked is not None and asked > left:
+    if asked > left:
         told = f"{asked:,} is more than the {left:,} images of {file.dataset} that are not held out"
         raise StudyFileError(file.place, [f"train.images: {told} for validation or testing"])
 

@@ -24,7 +24,7 @@ from nas.search.fidelity import pruner_for
 from nas.search.listed import Listing
 from nas.search.loop import Proposes, Search
 from nas.search.propose import Proposer
-from nas.store.engine import open_storage
+from nas.store.engine import Storage, open_storage
 from nas.store.studies import find_study
 from nas.study.candidates import listed
 from nas.study.file import StudyFile, study_from_data
@@ -77,7 +77,7 @@ def make_worker(job: Job, stop: threading.Event, blocks: Blocks | None = None) -
     blocks = load_blocks(job.plugins) if blocks is None else blocks
     search = Search(storage, record, owner_name(job.slot), _proposer(study, record, blocks, job.slot))
     pruner = pruner_for(study.search.pruner, study.recipe.epochs)
-    return Worker(search, _trainer(job, study, record, blocks), pruner, study.recipe.epochs, stop)
+    return Worker(search, _trainer(job, storage, study, record, blocks), pruner, study.recipe.epochs, stop)
 
 
 def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) -> Proposes:
@@ -96,14 +96,14 @@ def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) 
     )
 
 
-def _trainer(job: Job, study: StudyFile, record: StudyRecord, blocks: Blocks) -> Trainer:
+def _trainer(job: Job, storage: Storage, study: StudyFile, record: StudyRecord, blocks: Blocks) -> Trainer:
     images = load_images(record.dataset, folder=Path(job.folder))
     if images.content_hash != record.dataset_hash:
         raise DataError(f"data set {record.dataset!r}: its images are no longer those that the study began with")
     recipe = study.recipe
     split = training_split(images, record.seed, recipe.images)
     batches = make_batches(split, recipe.batch_size, job.device, augmentation_of(recipe))
-    return Trainer(blocks, batches, recipe, record.seed, study.repeats)
+    return Trainer(blocks, batches, recipe, record.seed, study.repeats, storage)
 
 
 def _die_with(parent: int) -> None:

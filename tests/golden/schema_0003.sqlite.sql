@@ -63,14 +63,14 @@ CREATE TABLE nas_plan (
 	machine TEXT NOT NULL, 
 	fingerprint TEXT NOT NULL, 
 	batch_size INTEGER NOT NULL, 
+	asked TEXT NOT NULL, 
 	precision TEXT NOT NULL, 
 	memory_format TEXT NOT NULL, 
 	micro_batch INTEGER NOT NULL, 
-	predicted_bytes BIGINT, 
 	failed_bytes BIGINT, 
-	PRIMARY KEY (machine, fingerprint, batch_size)
+	PRIMARY KEY (machine, fingerprint, batch_size, asked)
 );
-INSERT INTO "nas_plan" VALUES('machine','cf452cf321684d15',64,'fp32','channels_last',64,1000000,NULL);
+INSERT INTO "nas_plan" VALUES('machine','cf452cf321684d15',64,'auto auto','fp32','channels_last',0,NULL);
 CREATE TABLE nas_study (
 	id INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, 
 	name TEXT NOT NULL, 

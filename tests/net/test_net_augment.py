@@ -8,7 +8,8 @@ from nas.net.augment import Augmentation, augmentation_of
 
 
 def moved(augmentation, images, seed=0):
-    return augmentation(images, torch.Generator().manual_seed(seed))
+    generator = torch.Generator().manual_seed(seed)
+    return augmentation.moved(augmentation.taken(images, torch.arange(len(images)), generator), generator)
 
 
 @pytest.fixture
@@ -17,8 +18,8 @@ def images():
 
 
 def test_nothing_asked_for_moves_nothing(images):
-    assert augmentation_of(Recipe()) is None
-    assert moved(Augmentation(), images) is images
+    assert augmentation_of(Recipe()) == Augmentation()
+    assert torch.equal(moved(Augmentation(), images), images)
     assert torch.allclose(moved(Augmentation(shift=1e-9), images), images, atol=1e-5)
 
 
@@ -70,3 +71,32 @@ def test_same_generator_gives_the_same_moves(images):
     augmentation = augmentation_of(Recipe(rotation=45, shift=0.1, flip=True))
     assert torch.equal(moved(augmentation, images, 3), moved(augmentation, images, 3))
     assert not torch.equal(moved(augmentation, images, 3), moved(augmentation, images, 4))
+
+
+def test_crop_shows_the_image_off_its_middle_and_mirrors_what_comes_in():
+    image = torch.arange(35, dtype=torch.uint8).view(1, 1, 5, 7).expand(200, 1, 5, 7)
+    given = moved(Augmentation(crop=2), image)
+    padded = torch.nn.functional.pad(image[:1].float(), (2, 2, 2, 2), mode="reflect").to(torch.uint8)[0, 0]
+    windows = {padded[down : down + 5, right : right + 7].numpy().tobytes() for down in range(5) for right in range(5)}
+    seen = {one[0].numpy().tobytes() for one in given}
+    assert given.dtype == torch.uint8
+    assert seen <= windows
+    assert len(seen) == 25
+
+
+def test_taken_are_the_images_of_the_index(images):
+    index = torch.tensor([3, 3, 0])
+    generator = torch.Generator().manual_seed(2)
+    given = Augmentation(flip=True).taken(images, index, generator)
+    for one, place in zip(given, index, strict=True):
+        assert torch.equal(one, images[place]) or torch.equal(one, images[place].flip(2))
+
+
+def test_cutout_blanks_a_square_round_any_pixel(images):
+    given = moved(Augmentation(cutout=0.5), images.abs() + 1)
+    blanked = given == 0
+    assert torch.equal(blanked.any(1), blanked.all(1))
+    sizes = blanked[:, 0].sum((1, 2))
+    assert int(sizes.max()) == 4 * 3
+    assert 1 <= int(sizes.min()) < 4 * 3
+    assert bool(blanked.any(0).all(0)[0, 0])

@@ -53,6 +53,15 @@ def test_trial_ends_once(storage, study):
     assert trials(storage, ids=[trial_id])[0].accuracy == 0.9
 
 
+def test_failed_trial_keeps_the_epochs_that_were_recorded(storage, study):
+    trial = held(storage, study)
+    for number in (1, 2):
+        record_epoch(storage, trial.trial_id, "worker", epoch_record(number), None, LEASE)
+    assert finish(storage, trial.trial_id, "worker", outcome(None, FAILED, 0))
+    (row,) = history(storage, study.id)
+    assert (row.state, row.epochs_done) == (FAILED, 2)
+
+
 def test_epoch_done_again_replaces_its_record(storage, study):
     trial_id = held(storage, study, 1).trial_id
     for accuracy in (0.3, 0.6):

@@ -44,6 +44,31 @@ epochs = {epochs}
 images = 300
 """
 
+BREAKING = '''
+from torch import nn
+from nas import Block, hookimpl
+
+class Breaks(nn.Module):
+    def __init__(self, in_channels, width, stride):
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, width, 3, stride, 1)
+
+    def forward(self, x):
+        if self.training and x.device.type == "cpu" and len(x) > 8:
+            raise RuntimeError("broken in training")
+        return self.conv(x)
+
+class Breaking(Block):
+    """Breaks when it is trained on a batch."""
+    name = "breaking"
+    def build(self, in_channels, width, stride):
+        return Breaks(in_channels, width, stride)
+
+@hookimpl
+def nas_register_blocks(register):
+    register(Breaking)
+'''
+
 
 @pytest.fixture
 def pair(tmp_path):
@@ -178,12 +203,25 @@ def test_candidate_that_comes_while_a_run_is_under_way_is_trained(pair, url, sta
     assert (found.state, found.trials["complete"], found.trained_twice) == ("complete", 3, 0)
 
 
-def test_failed_candidate_is_told_and_what_it_reached_is_kept(pair, url, tmp_path, capsys):
+def test_failed_candidate_is_named_and_the_others_are_ranked(pair, url, tmp_path, capsys):
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "plugins" / "breaking.py").write_text(BREAKING)
     path = pair(epochs=1)
-    words = ["run", str(path), "--storage", url, "--workers", "0", "--set", "train.learning_rate=1e30"]
+    '[[architecture]]\nname = "third"\nparts = [{block = "breaking", width = 4}, '
+    '{layer = "global_average_pool"}, {layer = "dense", width = 10}]\n'
+    path.write_text(path.read_text().replace("[train]", f"{third}[train]"))
+    words = ["--storage", url, "--workers", "0", "--plugins-dir", str(tmp_path / "plugins"), "--device", "cpu"]
+    assert main(["run", str(path), *words]) == 0
+    told = capsys.readouterr()
+    assert "not trained: third: RuntimeError: broken in training" in told.err
+    assert "every network" not in told.err
+    assert len(told.out.splitlines()) == 3
+
+
+def test_comparison_of_which_all_candidates_fail_is_an_error(pair, url, capsys):
+    words = ["run", str(pair(epochs=1)), "--storage", url, "--workers", "0", "--set", "train.learning_rate=1e30"]
     assert main([*words, "--device", "cpu"]) == 1
-    told = capsys.readouterr().err
-    assert "every network of the space was tried and all 2 failed" in told
+    assert "every candidate was tried and all 2 failed; the last: loss is not finite" in capsys.readouterr().err
 
 
 def test_export_of_a_candidate_says_which_training_its_weights_are_of(pair, url, tmp_path):

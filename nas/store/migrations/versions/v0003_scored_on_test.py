@@ -44,9 +44,9 @@ def make_plans() -> None:
         sa.Column("machine", sa.Text(), primary_key=True),
         sa.Column("fingerprint", sa.Text(), primary_key=True),
         sa.Column("batch_size", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("asked", sa.Text(), primary_key=True),
         sa.Column("precision", sa.Text(), nullable=False),
         sa.Column("memory_format", sa.Text(), nullable=False),
         sa.Column("micro_batch", sa.Integer(), nullable=False),
-        sa.Column("predicted_bytes", sa.BigInteger()),
         sa.Column("failed_bytes", sa.BigInteger()),
     )

@@ -1,0 +1,183 @@
+"""How a network is computed on this machine: a probe of well under a second times what there is to choose from."""
+
+from __future__ import annotations
+
+import copy
+import math
+import platform
+import resource
+import time
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from nas.arch.recipe import BF16, CHANNELS_LAST, CONTIGUOUS, FP32, Recipe
+from nas.arch.record import Plan
+from nas.net.build import Network
+
+USUAL = Plan(FP32, CHANNELS_LAST)
+"""What another plan must beat by `MARGIN`; so near one another the noise would decide, anew every time."""
+
+MARGIN = 0.05
+
+ROUNDS = 3
+STEP_SECONDS = 0.045
+"""A timed step of the fastest plan takes about so long: the images for it are as few as that needs."""
+
+WORTH_SECONDS = 10.0
+"""A training expected to take less is not worth more than the first look."""
+
+HOPELESS = 2.0
+"""A plan so many times slower than the fastest on two images is not timed on more."""
+
+UNBOUNDED = 2**62
+
+_FORMATS = {CONTIGUOUS: torch.contiguous_format, CHANNELS_LAST: torch.channels_last}
+
+
+def options(recipe: Recipe, device: torch.device) -> list[Plan]:
+    """The plans that a recipe leaves open, the usual one first if it is among them."""
+    precisions = [FP32, BF16] if recipe.precision == "auto" else [recipe.precision]
+    formats = [CHANNELS_LAST, CONTIGUOUS] if recipe.memory_format == "auto" else [recipe.memory_format]
+    found = [Plan(precision, layout) for precision in precisions for layout in formats]
+    # On a CPU, bf16 is fast in the layout of its matrix units or not at all.
+    slow = Plan(BF16, CONTIGUOUS)
+    return [plan for plan in found if plan != slow or device.type != "cpu" or len(found) == 1]
+
+
+def probe(network: Network, recipe: Recipe, device: torch.device, *, images: int) -> Plan:
+    """The plan by which training a network on so many `images`, all epochs together, takes least time here.
+
+    The network is left as it is. A recipe that names both precision and memory format is taken at its word. A plan
+    that breaks is left out; where all do, the training will say why.
+    """
+    open_plans = options(recipe, device)
+    if len(open_plans) == 1:
+        return open_plans[0]
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        seconds = _screened([Timed(network, plan, device) for plan in open_plans])
+        if not seconds:
+            return open_plans[0]
+        per_image = min(seconds.values()) / 2
+        if images * per_image > WORTH_SECONDS:
+            count = max(2, min(recipe.batch_size, int(STEP_SECONDS / per_image)))
+            return _fastest(_in_turn(list(seconds), count))
+    first_look = {timed.plan: taken for timed, taken in seconds.items()}
+    return USUAL if USUAL in first_look else _fastest(first_look)
+
+
+def _screened(contenders: list[Timed]) -> dict[Timed, float]:
+    """The contenders that are not hopeless, with the seconds of a step on two images; the first use is not timed."""
+    found: dict[Timed, float] = {}
+    for timed in contenders:
+        first = timed.step(2)
+        if first is None or first > 10 * min(found.values(), default=first):
+            continue
+        found[timed] = min(timed.step(2) or first, timed.step(2) or first)
+    least = min(found.values(), default=0.0)
+    return {timed: seconds for timed, seconds in found.items() if seconds <= HOPELESS * least}
+
+
+def _in_turn(contenders: list[Timed], count: int) -> dict[Plan, float]:
+    """The least seconds of each contender's steps on so many images, in turn, after a first that is not timed."""
+    least = {timed.plan: math.inf for timed in contenders}
+    for number in range(1 + ROUNDS):
+        for timed in contenders:
+            seconds = timed.step(count)
+            if number and seconds is not None:
+                least[timed.plan] = min(least[timed.plan], seconds)
+    return least
+
+
+def _fastest(seconds: dict[Plan, float]) -> Plan:
+    fastest = min(seconds, key=lambda plan: seconds[plan])
+    if USUAL in seconds and seconds[USUAL] <= (1 + MARGIN) * seconds[fastest]:
+        return USUAL
+    return fastest
+
+
+class Timed:
+    """A copy of a network laid out by a plan, to be timed."""
+
+    def __init__(self, network: Network, plan: Plan, device: torch.device) -> None:
+        self.plan, self.device = plan, device
+        self.network = laid_out(copy.deepcopy(network), plan, device).train()
+        self.shape = network.architecture.input
+
+    def step(self, count: int) -> float | None:
+        """Seconds of one step, forward and backward; None where it breaks."""
+        images = as_laid_out(torch.randn(count, *self.shape, device=self.device), self.plan)
+        labels = torch.zeros(count, dtype=torch.int64, device=self.device)
+        self._wait()
+        begun = time.perf_counter()
+        try:
+            with computing(self.plan, self.device):
+                given = self.network(images)
+                scores, heads = given if isinstance(given, tuple) else (given, [])
+                loss = sum(cross_entropy(one, labels) for one in (scores, *heads))
+            loss.backward()  # type: ignore[union-attr]
+        except Exception:  # told by the training itself, if all plans break
+            return None
+        self._wait()
+        return time.perf_counter() - begun
+
+    def _wait(self) -> None:
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+
+
+def laid_out(network: Network, plan: Plan, device: torch.device) -> Network:
+    """The network on the device, its kernels in the plan's memory format; changed in place."""
+    moved: Network = network.to(device, memory_format=_FORMATS[plan.memory_format])  # type: ignore[call-overload]
+    return moved
+
+
+def as_laid_out(images: Tensor, plan: Plan) -> Tensor:
+    """Images (N, C, H, W) in the plan's memory format."""
+    return images.contiguous(memory_format=_FORMATS[plan.memory_format])
+
+
+def computing(plan: Plan, device: torch.device) -> torch.autocast:
+    """Meanwhile convolutions and dense layers compute in the plan's precision; weights and sums stay in fp32."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=plan.precision == BF16)
+
+
+def machine(device: torch.device) -> str:
+    """What a plan holds for: the processor's name and what torch uses of it, or the CUDA device's."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
+
+
+def free_bytes(device: torch.device) -> int:
+    """How many bytes a training could still take on a device; as many as there can be where that is not told."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    return min(_reading("/proc/meminfo", "MemAvailable"), _left_of_limit())
+
+
+def _left_of_limit() -> int:
+    """Bytes that the process may still take of its own limit on addresses."""
+    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
+    return UNBOUNDED if limit == resource.RLIM_INFINITY else limit - _reading("/proc/self/status", "VmSize")
+
+
+def _reading(place: str, name: str) -> int:
+    """A line of the kernel's, `name: 123 kB`, in bytes."""
+    try:
+        lines = Path(place).read_text(encoding="ascii").splitlines()
+    except OSError:
+        return UNBOUNDED
+    found = [line.split()[1] for line in lines if line.startswith(f"{name}:")]
+    return 1024 * int(found[0]) if found else UNBOUNDED
