@@ -207,8 +207,10 @@ def test_failed_candidate_is_named_and_the_others_are_ranked(pair, url, tmp_path
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "breaking.py").write_text(BREAKING)
     path = pair(epochs=1)
-    '[[architecture]]\nname = "third"\nparts = [{block = "breaking", width = 4}, '
-    '{layer = "global_average_pool"}, {layer = "dense", width = 10}]\n'
+    third = (
+        '[[architecture]]\nname = "third"\nparts = [{block = "breaking", width = 4}, '
+        '{layer = "global_average_pool"}, {layer = "dense", width = 10}]\n'
+    )
     path.write_text(path.read_text().replace("[train]", f"{third}[train]"))
     words = ["--storage", url, "--workers", "0", "--plugins-dir", str(tmp_path / "plugins"), "--device", "cpu"]
     assert main(["run", str(path), *words]) == 0
