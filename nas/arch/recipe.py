@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from nas.arch.record import VALIDATION
 from nas.arch.spec import canonical, digest
 
 TRAINER_VERSION = 1
@@ -60,12 +61,15 @@ _LATER = ("optimizer", "schedule", "rotation", "shift", "flip", "images")
 """Fields that recipes did not always have: at their defaults they are no part of the hash, which stays what it was."""
 
 
-def recipe_hash(recipe: Recipe, repeats: int = 1) -> str:
+def recipe_hash(recipe: Recipe, repeats: int = 1, scored_on: str = VALIDATION) -> str:
     """The hash of all numbers of a recipe, epochs included, and of the trainer's version: 32 hexadecimal digits.
 
-    With `repeats` it stands for so many trainings, each from a seed of its own, whose mean is the result.
+    With `repeats` it stands for so many trainings, each from a seed of its own, whose mean is the result. Scored on
+    test images it stands for a training on all others, which is another one.
     """
     usual = Recipe()
     left_out = {name for name in _LATER if getattr(recipe, name) == getattr(usual, name)}
     numbers = {name: value for name, value in recipe.to_json().items() if name not in left_out}
-    return digest(canonical({"trainer": TRAINER_VERSION, **numbers, **({"repeats": repeats} if repeats > 1 else {})}))
+    asked: dict[str, Any] = {"repeats": repeats} if repeats > 1 else {}
+    asked |= {"score": scored_on} if scored_on != VALIDATION else {}
+    return digest(canonical({"trainer": TRAINER_VERSION, **numbers, **asked}))

@@ -26,6 +26,9 @@ WARM_UP = 0.25
 LOOK_EVERY = 8
 """Batches between two looks at the loss and at whether to stop."""
 
+EVERY, LAST = "every", "last"
+"""Which epochs are scored."""
+
 FP32, BF16 = "fp32", "bf16"
 
 
@@ -82,11 +85,13 @@ def train(
     start: Checkpoint | None = None,
     on_epoch: Callable[[EpochRecord, bytes], bool] = lambda record, checkpoint: True,
     should_stop: Callable[[], bool] = lambda: False,
+    scored: str = EVERY,
 ) -> Trained:
     """Train a network by a recipe, from its beginning or from a checkpoint, with the same result.
 
     After each epoch `on_epoch` gets its record and a checkpoint, and says whether to go on. `should_stop` is asked
-    every few batches. Raises TrainingFailed where the loss is not finite, memory runs out, or a block breaks.
+    every few batches. `scored` LAST scores the last epoch alone, so that no choice can rest on the others. Raises
+    TrainingFailed where the loss is not finite, memory runs out, or a block breaks.
     """
     device, last, precision = data.device, recipe.epochs * data.steps, precision_of(recipe)
     network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -112,10 +117,12 @@ def train(
                 if step % LOOK_EVERY == LOOK_EVERY - 1:
                     _check_finite(total.item(), epoch)
             train_loss = _check_finite(total.item() / data.steps, epoch)
-            with _failures(), computing(precision, device):
-                score = evaluate(network, data.validation())
-            seconds = time.perf_counter() - begun
-            record = EpochRecord(epoch, score.accuracy, _check_finite(score.loss, epoch), train_loss, seconds)
+            accuracy = scored_loss = None
+            if scored != LAST or epoch == recipe.epochs:
+                with _failures(), computing(precision, device):
+                    score = evaluate(network, data.validation())
+                accuracy, scored_loss = score.accuracy, _check_finite(score.loss, epoch)
+            record = EpochRecord(epoch, accuracy, scored_loss, train_loss, time.perf_counter() - begun)
             history.append(record)
             goes_on = on_epoch(record, checkpoint_bytes(_checkpoint(network, optimizer, history, seed, recipe)))
             if not goes_on and epoch < recipe.epochs:

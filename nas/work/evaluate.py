@@ -19,7 +19,7 @@ from nas.errors import BlockError, NotFound, StorageError, TrainingFailed
 from nas.net.batches import Batches
 from nas.net.build import Network, build
 from nas.net.checkpoint import read_checkpoint, weights_bytes
-from nas.net.train import Trained, train
+from nas.net.train import EVERY, Trained, train
 from nas.work.interval import interval
 from nas.work.worker import Report, failed
 
@@ -36,6 +36,7 @@ class Trainer:
     recipe: Recipe
     seed: int
     repeats: int = 1
+    scored: str = EVERY
 
     def __call__(self, claim: Claim, report: Report, stopped: Callable[[], bool]) -> Outcome | None:
         """Train the claimed network; whatever breaks in it ends the trial with a reason, never the study."""
@@ -71,6 +72,7 @@ class Trainer:
                 start=start if repeat == first else None,
                 on_epoch=_counted_on(report, repeat * self.recipe.epochs),
                 should_stop=stopped,
+                scored=self.scored,
             )
             if trained.state == WAITING:
                 return None

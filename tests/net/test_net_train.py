@@ -19,7 +19,7 @@ from nas.net.augment import Augmentation
 from nas.net.batches import make_batches
 from nas.net.build import build
 from nas.net.checkpoint import load_weights, plain_state, read_checkpoint, weights_bytes
-from nas.net.train import evaluate, one_cycle, train, use_one_thread
+from nas.net.train import EVERY, LAST, evaluate, one_cycle, train, use_one_thread
 
 SHORT = Recipe(epochs=3, batch_size=64)
 
@@ -61,6 +61,14 @@ def test_network_without_norm_learns_too(blocks, data, make) -> None:
     trained = train(build(make(*parts), blocks), data, Recipe(), seed=0)
     assert trained.accuracy is not None
     assert trained.accuracy >= 0.8
+
+
+def test_only_the_last_epoch_is_scored_where_that_is_asked_for(blocks, few, small) -> None:
+    always, once = (
+        train(build(small, blocks, seed=1), few, SHORT, seed=1, scored=scored).history for scored in (EVERY, LAST)
+    )
+    assert [(record.accuracy, record.loss) for record in once[:2]] == [(None, None)] * 2
+    assert (once[2].accuracy, once[2].loss) == (always[2].accuracy, always[2].loss)
 
 
 def test_same_seed_gives_the_same_result(blocks, few, small) -> None:
