@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from nas.arch.record import VALIDATION
 from nas.arch.spec import canonical, digest
 
 TRAINER_VERSION = 2
@@ -95,10 +96,12 @@ def usual(dataset: object, optimizer: object) -> Mapping[str, Any]:
     return {**moves, **({} if rate is None else {"learning_rate": rate})}
 
 
-def recipe_hash(recipe: Recipe, repeats: int = 1) -> str:
+def recipe_hash(recipe: Recipe, repeats: int = 1, scored_on: str = VALIDATION) -> str:
     """The hash of all numbers of a recipe, epochs included, and of the trainer's version: 32 hexadecimal digits.
 
-    With `repeats` it stands for so many trainings, each from a seed of its own, whose mean is the result.
+    With `repeats` it stands for so many trainings, each from a seed of its own, whose mean is the result. Scored on
+    test images it stands for a training on all others, which is another one.
     """
-    several = {"repeats": repeats} if repeats > 1 else {}
-    return digest(canonical({"trainer": TRAINER_VERSION, **recipe.to_json(), **several}))
+    asked: dict[str, Any] = {"repeats": repeats} if repeats > 1 else {}
+    asked |= {"score": scored_on} if scored_on != VALIDATION else {}
+    return digest(canonical({"trainer": TRAINER_VERSION, **recipe.to_json(), **asked}))

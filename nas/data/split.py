@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from nas.arch.record import VALIDATION
 from nas.data.images import Array, Images
 from nas.errors import DataError
 
@@ -15,7 +16,7 @@ ONE_IN = 5
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """The training part in two: images (N, C, H, W) and labels (N,), in the order of the data set."""
+    """Images (N, C, H, W) and labels (N,) to train on, and others to score on; in the order of the data set."""
 
     train_images: Array
     train_labels: Array
@@ -44,20 +45,37 @@ def split_validation(images: Images, seed: int) -> Split:
     )
 
 
+def study_split(images: Images, seed: int, count: int | None = None, scored_on: str = VALIDATION) -> Split:
+    """The images that a study trains on, and those it is scored on: held out from the training part, or the test part.
+
+    Scored on test images, a study trains on all others: nothing is chosen by them, so none need be held out. It has
+    then no use for `training_split`, which alone searches use, and which touches no test image.
+
+    Raises:
+        DataError: there are not `count` images to train on, or no class has two training images.
+    """
+    if scored_on == VALIDATION:
+        return training_split(images, seed, count)
+    whole = Split(images.train_images, images.train_labels, images.test_images, images.test_labels)
+    return _fewer(whole, count, seed, images.name, "beside the test images")
+
+
 def training_split(images: Images, seed: int, count: int | None = None) -> Split:
     """The split of a study: validation held out, and of the rest `count` images (None: all), by the study's seed.
 
     Raises:
         DataError: there are not so many, or no class has two training images.
     """
-    split = split_validation(images, seed)
+    return _fewer(split_validation(images, seed), count, seed, images.name, "beside those held out for validation")
+
+
+def _fewer(split: Split, count: int | None, seed: int, name: str, beside: str) -> Split:
+    """The split with `count` of its images to train on; all of them for None."""
     if count is None:
         return split
-    if count > len(split.train_labels):
-        raise DataError(
-            f"data set {images.name!r}: {count:,} images to train on are asked for; there are "
-            f"{len(split.train_labels):,} beside those held out for validation"
-        )
+    there = len(split.train_labels)
+    if count > there:
+        raise DataError(f"data set {name!r}: {count:,} images to train on are asked for; there are {there:,} {beside}")
     chosen = drawn(split.train_labels, count, seed)
     return replace(split, train_images=split.train_images[chosen], train_labels=split.train_labels[chosen])
 

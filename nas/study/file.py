@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nas.arch.recipe import Recipe
-from nas.arch.record import Value
+from nas.arch.record import TEST, VALIDATION, Value
 from nas.errors import ArchitectureError, StudyFileError, nearest
 from nas.study.budget import Budget
 from nas.study.candidates import parts_of
@@ -30,8 +30,9 @@ MOST_PROBLEMS = 50
 class StudyFile:
     """A study as its file describes it. `folder` is where relative paths start; `path` is None without a file.
 
-    It searches its `space`, or, where that is None, compares its `candidates`, each trained `repeats` times. `config`
-    is the whole file as plain JSON with defaults filled in: the same study, however it is spelt, has one.
+    It searches its `space`, or, where that is None, compares its `candidates`, each trained `repeats` times and scored
+    on the images that `scored_on` names. `config` is the whole file as plain JSON with defaults filled in: the same
+    study, however it is spelt, has one.
     """
 
     place: str
@@ -47,6 +48,7 @@ class StudyFile:
     config: Mapping[str, Any]
     candidates: tuple[CandidateTable, ...] = ()
     repeats: int = 1
+    scored_on: str = VALIDATION
 
     @property
     def options(self) -> Mapping[str, Value]:
@@ -187,6 +189,7 @@ def _build(data: Any, place: str, path: Path | None, folder: Path) -> tuple[Stud
         config=table.config,
         candidates=table.architecture,
         repeats=table.repeats,
+        scored_on=table.score,
     )
     return study, []
 
@@ -205,6 +208,9 @@ def _of_one_kind(data: Mapping[str, Any]) -> list[str]:
     ]
     if "repeats" in data:
         lines.append("repeats: only a study that lists its candidates ([[architecture]]) repeats their trainings")
+    if data.get("score") == TEST:
+        told = 'a search is scored on validation images, since it chooses by them; allowed: "validation", or "test" in'
+        lines.append(f"score: {told} a study that lists its candidates ([[architecture]])")
     return lines
 
 

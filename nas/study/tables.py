@@ -9,11 +9,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from nas.arch.recipe import MEMORY_FORMATS, OPTIMIZERS, PRECISIONS, SCHEDULES, Recipe, usual
-from nas.arch.record import LIMITS, Value
+from nas.arch.record import LIMITS, TEST, VALIDATION, Value
 from nas.study.budget import Budget, parse_count
 from nas.study.numbers import MOST_VALUES, ListOf, OneOf, Real, Whole, flag, plain, shown, study_name, text
 
 SAMPLERS = ("auto", "tpe", "random", "evolution", "gp", "grid")
+SCORES = (VALIDATION, TEST)
 PRUNERS = ("auto", "none", "median", "hyperband")
 
 _WIDTH = Whole(1, 65_536)
@@ -199,6 +200,7 @@ class StudyTable(_Table):
     search: SearchTable | None = None
     architecture: tuple[CandidateTable, ...] = Field((), strict=False, description="tables with name and parts")
     repeats: Annotated[int, BeforeValidator(Whole(1, 1_000))] = 1
+    score: Annotated[str, BeforeValidator(OneOf(SCORES))] = VALIDATION
     train: TrainTable = TrainTable()
 
     @model_validator(mode="before")
@@ -213,7 +215,7 @@ class StudyTable(_Table):
     @property
     def config(self) -> dict[str, Any]:
         """The file as plain JSON, defaults filled in: what is stored, compared, and read again as a study."""
-        other = {"space", "search"} if self.architecture else {"architecture", "repeats"}
+        other = {"space", "search"} if self.architecture else {"architecture", "repeats", "score"}
         data = self.model_dump(mode="json", exclude={"budget", *other})
         data["budget"] = self.budget.model_dump(mode="json", exclude_none=True)
         if self.architecture:

@@ -19,7 +19,7 @@ from nas.errors import BlockError, NotFound, OutOfMemory, StorageError, Training
 from nas.net.batches import Batches
 from nas.net.build import Network, build
 from nas.net.checkpoint import Checkpoint, read_checkpoint, weights_bytes
-from nas.net.train import Trained, train
+from nas.net.train import EVERY, Trained, train
 from nas.store.engine import Storage
 from nas.work.interval import interval
 from nas.work.plans import Plans
@@ -39,6 +39,7 @@ class Trainer:
     recipe: Recipe
     seed: int
     repeats: int = 1
+    scored: str = EVERY
     storage: Storage | None = None
 
     def __call__(self, claim: Claim, report: Report, stopped: Callable[[], bool]) -> Outcome | None:
@@ -99,6 +100,7 @@ class Trainer:
                     seed=seed,
                     plan=plan,
                     start=start,
+                    scored=self.scored,
                     on_epoch=report,
                     should_stop=stopped,
                 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from statistics import mean, median
 
+from nas.arch.record import VALIDATION
 from nas.arch.spec import Architecture
-from nas.data.split import training_split
+from nas.data.split import study_split
 from nas.net.augment import augmentation_of
 from nas.net.batches import Batches, make_batches
 from nas.net.build import build
@@ -29,12 +30,13 @@ def seconds_expected(study: Study, workers: int) -> float:
     """Trials times the seconds of a training on one core, shared among the workers; no weight is changed."""
     use_one_thread()
     recipe = study.file.recipe
-    split = training_split(study.images, study.file.seed, recipe.images)
+    split = study_split(study.images, study.file.seed, recipe.images, study.file.scored_on)
     batches = make_batches(split, recipe.batch_size, augmentation=augmentation_of(recipe))
     networks, trials = _networks(study)
     step = mean(_step_seconds(study, batches, network) for network in networks)
     validation = VALIDATION_SHARE * len(batches.validation_labels) / recipe.batch_size
-    training = recipe.epochs * (batches.steps + validation) * step
+    scored = recipe.epochs if study.file.scored_on == VALIDATION else 1
+    training = (recipe.epochs * batches.steps + scored * validation) * step
     return START_SECONDS + study.file.repeats * training * trials / min(workers, trials)
 
 

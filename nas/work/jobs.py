@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -40,18 +40,36 @@ def run_study(
     `workers` processes (None: one a core; 0: none, the work is done in this process), `timeout` in seconds. Raises
     NasErrors: mistakes in the file, a budget that cannot be met, Interrupted.
     """
-    blocks = load_blocks(plugins)
-    study = prepare(path, blocks, overrides=overrides)
+    study = prepare(path, load_blocks(plugins), overrides=overrides)
+    how = How(storage, tuple(plugins), timeout, workers, device, watch)
+    return run_checked(study, how)
+
+
+@dataclass(frozen=True)
+class How:
+    """Where and by whom a study is run: what no result depends on; as in `run_study`."""
+
+    storage: str
+    plugins: tuple[str, ...] = ()
+    timeout: float | None = None
+    workers: int | None = None
+    device: str = "auto"
+    watch: Watch = lambda progress: None
+
+
+def run_checked(study: Study, how: How) -> StudyRecord:
+    """Create or resume a study, wherever it was read, and run it to its total of trials."""
     check_budget(study)
-    where = chosen_device(device)
-    store = create_storage(storage)
+    where = chosen_device(how.device)
+    store = create_storage(how.storage)
     try:
         record = enter(store, study)
         if status(store, record.name).state == "complete":
             catch_up(store, record, study.space)
         else:
-            fleet = _fleet(store, record, study, blocks, _job(storage, study, plugins, where), workers)
-            run(store, record, study.space, fleet, watch, timeout=timeout)
+            job = _job(how.storage, study, how.plugins, where)
+            fleet = _fleet(store, record, study, study.blocks, job, how.workers)
+            run(store, record, study.space, fleet, how.watch, timeout=how.timeout)
         _check_failures(store, record)
         return find_study(store, record.name)
     finally:

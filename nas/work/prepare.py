@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nas.arch.recipe import recipe_hash
-from nas.arch.record import StudyRecord
+from nas.arch.record import VALIDATION, StudyRecord
 from nas.blocks.registry import Blocks
 from nas.blocks.verify import quick_check
 from nas.data.images import Images
 from nas.data.names import load_images
-from nas.data.split import held_out, training_split
+from nas.data.split import held_out, study_split
 from nas.errors import BlockError, BudgetError, StorageError, StudyFileError
 from nas.net.batches import normalisation_of
 from nas.search.costs import Costs
@@ -48,8 +48,12 @@ def prepare(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> Stu
 
     Raises StudyFileError with every mistake together, DataError, or BlockError for a block that lies.
     """
-    file = open_study(path, blocks, overrides=overrides)
-    images = load_images(file.dataset, folder=file.folder)
+    return checked(open_study(path, blocks, overrides=overrides), blocks)
+
+
+def checked(file: StudyFile, blocks: Blocks, images: Images | None = None) -> Study:
+    """A study read from wherever it stands, with its images (None: to be loaded), checked as `prepare` does."""
+    images = load_images(file.dataset, folder=file.folder) if images is None else images
     check_study(file, blocks, images.input)
     _check_count(file, images)
     if file.space is None:
@@ -65,13 +69,14 @@ def prepare(path: Path, blocks: Blocks, *, overrides: Sequence[str] = ()) -> Stu
 
 def _check_count(file: StudyFile, images: Images) -> None:
     """Raise StudyFileError where more images to train on are asked for than the split leaves."""
-    asked = file.recipe.images
+    asked, left, purpose = file.recipe.images, len(images.train_labels), "testing"
     if asked is None:
         return
-    left = int((~held_out(images.train_labels, file.seed)).sum())
+    if file.scored_on == VALIDATION:
+        left, purpose = int((~held_out(images.train_labels, file.seed)).sum()), "validation or testing"
     if asked > left:
-        told = f"{asked:,} is more than the {left:,} images of {file.dataset} that are not held out"
-        raise StudyFileError(file.place, [f"train.images: {told} for validation or testing"])
+        told = f"{asked:,} is more than the {left:,} images of {file.dataset} that are not held out for {purpose}"
+        raise StudyFileError(file.place, [f"train.images: {told}"])
 
 
 def _listed(file: StudyFile, blocks: Blocks, images: Images) -> tuple[Listed, ...]:
@@ -133,14 +138,16 @@ def _record(study: Study) -> StudyRecord:
         budget=file.budget.to_json(),
         blocks=study.block_names,
         recipe=recipe,
-        recipe_hash=recipe_hash(file.recipe, file.repeats),
+        recipe_hash=recipe_hash(file.recipe, file.repeats, file.scored_on),
         epochs=file.recipe.epochs,
         keep=file.search.keep,
         images=_facts(study),
+        scored_on=file.scored_on,
     )
 
 
 def _facts(study: Study) -> dict[str, list[float] | list[str]]:
     """What whoever uses a trained network must know of the images: classes, and how pixels are normalised."""
-    seen = normalisation_of(training_split(study.images, study.file.seed, study.file.recipe.images).train_images)
+    file = study.file
+    seen = normalisation_of(study_split(study.images, file.seed, file.recipe.images, file.scored_on).train_images)
     return {"mean": list(seen.mean), "std": list(seen.std), "class_names": list(study.images.class_names)}

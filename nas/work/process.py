@@ -12,14 +12,14 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from nas.arch.record import StudyRecord
+from nas.arch.record import VALIDATION, StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
 from nas.data.names import load_images
-from nas.data.split import training_split
+from nas.data.split import study_split
 from nas.errors import DataError, NasError
 from nas.net.augment import augmentation_of
 from nas.net.batches import make_batches
-from nas.net.train import use_one_thread
+from nas.net.train import EVERY, LAST, use_one_thread
 from nas.search.fidelity import pruner_for
 from nas.search.listed import Listing
 from nas.search.loop import Proposes, Search
@@ -101,9 +101,10 @@ def _trainer(job: Job, storage: Storage, study: StudyFile, record: StudyRecord, 
     if images.content_hash != record.dataset_hash:
         raise DataError(f"data set {record.dataset!r}: its images are no longer those that the study began with")
     recipe = study.recipe
-    split = training_split(images, record.seed, recipe.images)
+    split = study_split(images, record.seed, recipe.images, study.scored_on)
     batches = make_batches(split, recipe.batch_size, job.device, augmentation_of(recipe))
-    return Trainer(blocks, batches, recipe, record.seed, study.repeats, storage)
+    scored = EVERY if study.scored_on == VALIDATION else LAST
+    return Trainer(blocks, batches, recipe, record.seed, study.repeats, scored, storage)
 
 
 def _die_with(parent: int) -> None:

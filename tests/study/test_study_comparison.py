@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from nas.arch.recipe import recipe_hash
 from nas.errors import StudyFileError
 from nas.study.candidates import listed, over
 from nas.study.file import read_study, study_from_data
@@ -123,3 +124,26 @@ def test_candidates_may_come_and_none_may_go_or_change(write):
     assert other == "architecture: candidate 'one' is another network now: choose another name for the study"
     (repeats,) = changes(config(COMPARISON), config(COMPARISON.replace("repeats = 3", "repeats = 4")))
     assert repeats.startswith("repeats: was 3, is now 4; ")
+
+
+def test_comparison_may_be_scored_on_test_images_and_a_search_may_not(write):
+    study = read_study(write('score = "test"\n' + COMPARISON))
+    assert (study.scored_on, study.config["score"]) == ("test", "test")
+    assert read_study(write(COMPARISON)).scored_on == "validation"
+    search = {"name": "s", "dataset": "digits", "score": "test", "space": {}, "search": {"trials": 1}}
+    assert "score: a search is scored on validation images" in "\n".join(problems(lambda: study_from_data(search)))
+    [wrong] = problems(lambda: read_study(write('score = "tests"\n' + COMPARISON)))
+    assert wrong == "score: 'tests' is not known (did you mean 'test'?); allowed: validation, test"
+
+
+def test_images_that_a_comparison_is_scored_on_are_part_of_its_question(write):
+    plain, on_test = read_study(write(COMPARISON)), read_study(write('score = "test"\n' + COMPARISON))
+    [line] = changes(plain.config, on_test.config)
+    assert line.startswith("score: was 'validation', is now 'test'")
+    assert (
+        recipe_hash(plain.recipe, 3)
+        == recipe_hash(plain.recipe, 3, "validation")
+        != recipe_hash(plain.recipe, 3, "test")
+    )
+    older = {name: value for name, value in plain.config.items() if name != "score"}
+    assert changes(older, plain.config) == []
