@@ -14,7 +14,7 @@ from nas.study.tables import TABLES, TrainTable, keys
 
 ROOT = Path(__file__).parents[2]
 SEARCH_KEYS = "trials, sampler, pruner, fill, keep"
-TOP_KEYS = "name, dataset, seed, budget, space, search, architecture, repeats, train"
+TOP_KEYS = "name, dataset, seed, budget, space, search, architecture, repeats, score, train"
 
 
 def problems(path, **given):
