@@ -30,7 +30,9 @@ def sizes_of(network: Network, recipe: Recipe) -> Sizes:
 def size_of(recipe: Recipe, whole: Size, epoch: int) -> Size:
     """Height and width at which images are shown in an epoch (from 1): even numbers, up a line to the whole size."""
     growing = GROWS_UNTIL * recipe.epochs
-    share = 1.0 if epoch > growing else recipe.start_size + (1 - recipe.start_size) * (epoch - 1) / growing
+    if epoch > growing:
+        return whole
+    share = recipe.start_size + (1 - recipe.start_size) * (epoch - 1) / growing
     height, width = (min(side, max(2, 2 * round(share * side / 2))) for side in whole)
     return height, width
 

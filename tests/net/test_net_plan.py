@@ -1,0 +1,113 @@
+"""How a network is computed: what there is to choose from, and what a probe makes of it."""
+
+import time
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import nn
+
+from nas.arch.recipe import Recipe
+from nas.arch.record import Plan
+from nas.blocks.base import Block
+from nas.net.build import build
+from nas.net.checkpoint import weights_bytes
+from nas.net.plan import UNBOUNDED, USUAL, as_laid_out, free_bytes, laid_out, machine, options, probe
+
+CPU = torch.device("cpu")
+LONG = 10**9
+"""Images of a training for which any probe pays."""
+
+
+def test_recipe_that_names_both_leaves_nothing_open():
+    assert options(Recipe(precision="fp32", memory_format="contiguous"), CPU) == [Plan("fp32", "contiguous")]
+    assert options(Recipe(precision="bf16", memory_format="contiguous"), CPU) == [Plan("bf16", "contiguous")]
+
+
+def test_recipe_that_names_one_leaves_the_other_open():
+    assert {plan.memory_format for plan in options(Recipe(precision="fp32"), CPU)} == {"contiguous", "channels_last"}
+    assert {plan.precision for plan in options(Recipe(memory_format="channels_last"), CPU)} == {"fp32", "bf16"}
+
+
+def test_plain_loop_is_among_the_options():
+    for device in (CPU, torch.device("cuda")):
+        found = options(Recipe(), device)
+        assert found[0] == USUAL
+        assert Plan("fp32", "contiguous") in found
+        assert len(found) == len(set(found))
+
+
+def test_probe_leaves_the_network_and_random_numbers_as_they_are(blocks, small):
+    network = build(small, blocks, seed=3)
+    before, state = weights_bytes(network), torch.get_rng_state()
+    chosen = probe(network, Recipe(), CPU, images=LONG)
+    assert chosen in options(Recipe(), CPU)
+    assert weights_bytes(network) == before
+    assert torch.equal(torch.get_rng_state(), state)
+    assert all(value.grad is None for value in network.parameters())
+
+
+class Waits(nn.Module):
+    """Takes its time in one precision, or breaks in it."""
+
+    def __init__(self, slow: str) -> None:
+        super().__init__()
+        self.slow = slow
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        computed = self.conv(x)
+        precision = "bf16" if computed.dtype == torch.bfloat16 else "fp32"
+        if self.slow == precision:
+            time.sleep(0.01)
+        if self.slow == "broken" and precision == "fp32" and x.device.type == "cpu":
+            raise RuntimeError("this way it breaks")
+        return computed
+
+
+class Slow(Block):
+    """One way of computing it is slower than all others."""
+
+    name = "slow"
+    choices = {"slow": ("fp32", "broken")}
+
+    def build(self, in_channels: int, width: int, stride: int, *, slow: str) -> nn.Module:
+        return Waits(slow)
+
+
+def slow_network(blocks, make, slow: str):
+    parts = ({"block": "slow", "width": 4, "slow": slow},)
+    return build(make(*parts, input=(1, 12, 12)), blocks.with_block(Slow))
+
+
+@pytest.mark.parametrize("images", [LONG, 2])
+def test_probe_takes_the_faster_precision(blocks, make, images: int):
+    plan = probe(slow_network(blocks, make, "fp32"), Recipe(), CPU, images=images)
+    assert plan.precision == "bf16"
+
+
+def test_probe_leaves_out_what_breaks(blocks, make):
+    network = slow_network(blocks, make, "broken")
+    assert probe(network, Recipe(), CPU, images=LONG).precision == "bf16"
+    none_left = probe(network, Recipe(precision="fp32"), CPU, images=LONG)
+    assert none_left == USUAL
+
+
+def test_probe_keeps_to_what_the_recipe_names(blocks, make):
+    network = slow_network(blocks, make, "fp32")
+    asked = replace(Recipe(), precision="fp32", memory_format="channels_last")
+    assert probe(network, asked, CPU, images=LONG) == Plan("fp32", "channels_last")
+
+
+def test_network_and_images_lie_as_the_plan_says(blocks, make):
+    network = build(make({"block": "conv", "width": 8, "kernel": 3}, input=(3, 8, 8)), blocks)
+    images = torch.randn(2, 3, 8, 8)
+    for layout, torchs in (("contiguous", torch.contiguous_format), ("channels_last", torch.channels_last)):
+        plan = Plan("fp32", layout)
+        kernels = [value for value in laid_out(network, plan, CPU).parameters() if value.dim() == 4]
+        assert all(value.is_contiguous(memory_format=torchs) for value in [*kernels, as_laid_out(images, plan)])
+
+
+def test_machine_and_its_memory_are_told():
+    assert machine(CPU).endswith(torch.backends.cpu.get_cpu_capability())
+    assert 2**26 < free_bytes(CPU) <= UNBOUNDED
