@@ -20,7 +20,7 @@ from nas.store.studies import find_study
 from nas.store.trials import trials
 from nas.work.expected import seconds_expected
 from nas.work.launch import Fleet, InProcess, Processes, Watch, catch_up, run
-from nas.work.prepare import Study, check_budget, enter, prepare
+from nas.work.prepare import Study, check_budget, enter, prepare, shared_images
 from nas.work.process import Job
 
 
@@ -46,12 +46,13 @@ def run_study(
     where = chosen_device(device)
     store = create_storage(storage)
     try:
-        record = enter(store, study)
+        record, space = enter(store, study), study.space
         if status(store, record.name).state == "complete":
-            catch_up(store, record, study.space)
+            catch_up(store, record, space)
         else:
             fleet = _fleet(store, record, study, blocks, _job(storage, study, plugins, where), workers)
-            run(store, record, study.space, fleet, watch, timeout=timeout)
+            del study  # its images: the workers have what they need of them
+            run(store, record, space, fleet, watch, timeout=timeout)
         _check_failures(store, record)
         return find_study(store, record.name)
     finally:
@@ -81,7 +82,10 @@ def _fleet(store: Storage, record: StudyRecord, study: Study, blocks: Blocks, jo
     count = cores() if workers is None else workers
     if count == 0:
         return InProcess(job, blocks)
-    return Processes(store, record, [replace(job, slot=slot) for slot in range(min(count, record.trials))])
+    count = min(count, record.trials)
+    images = shared_images(study) if os.name == "posix" else None  # elsewhere no process is handed a descriptor
+    job = replace(job, images=images.fileno() if images else None)
+    return Processes(store, record, [replace(job, slot=slot) for slot in range(count)], images)
 
 
 def cores() -> int:

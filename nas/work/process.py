@@ -15,10 +15,11 @@ from pathlib import Path
 from nas.arch.record import StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
 from nas.data.names import load_images
-from nas.data.split import training_split
+from nas.data.shared import mapped
+from nas.data.split import Split, training_split
 from nas.errors import DataError, NasError
 from nas.net.augment import augmentation_of
-from nas.net.batches import make_batches
+from nas.net.batches import Normalisation, make_batches
 from nas.net.train import use_one_thread
 from nas.search.fidelity import pruner_for
 from nas.search.listed import Listing
@@ -38,7 +39,11 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker process is started with; given on standard input, since a storage URL may hold a password."""
+    """What a worker process is started with; given on standard input, since a storage URL may hold a password.
+
+    `images` is the descriptor of memory shared with the runner that holds the study's images; None: it loads them for
+    itself. `core` is the processor's core to compute on; None: any.
+    """
 
     storage: str
     study: str
@@ -47,6 +52,8 @@ class Job:
     plugins: tuple[str, ...] = ()
     device: str = "cpu"
     parent: int = 0
+    images: int | None = None
+    core: int | None = None
 
     def to_json(self) -> str:
         """The job as one line."""
@@ -97,13 +104,24 @@ def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) 
 
 
 def _trainer(job: Job, study: StudyFile, record: StudyRecord, blocks: Blocks) -> Trainer:
+    recipe = study.recipe
+    split = _loaded(job, study, record) if job.images is None else Split(**mapped(job.images, record.dataset_hash))
+    batches = make_batches(split, recipe.batch_size, job.device, augmentation_of(recipe), _normalisation(record))
+    return Trainer(blocks, batches, recipe, record.seed, study.repeats)
+
+
+def _loaded(job: Job, study: StudyFile, record: StudyRecord) -> Split:
     images = load_images(record.dataset, folder=Path(job.folder))
     if images.content_hash != record.dataset_hash:
         raise DataError(f"data set {record.dataset!r}: its images are no longer those that the study began with")
-    recipe = study.recipe
-    split = training_split(images, record.seed, recipe.images)
-    batches = make_batches(split, recipe.batch_size, job.device, augmentation_of(recipe))
-    return Trainer(blocks, batches, recipe, record.seed, study.repeats)
+    return training_split(images, record.seed, study.recipe.images)
+
+
+def _normalisation(record: StudyRecord) -> Normalisation | None:
+    """As the study began: sums in another order, as over images that lie otherwise, may end in another last digit."""
+    if not {"mean", "std"} <= record.images.keys():
+        return None
+    return Normalisation(tuple(record.images["mean"]), tuple(record.images["std"]))
 
 
 def _die_with(parent: int) -> None:
