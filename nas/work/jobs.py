@@ -20,6 +20,7 @@ from nas.store.studies import find_study
 from nas.store.trials import trials
 from nas.work.expected import seconds_expected
 from nas.work.launch import Fleet, InProcess, Processes, Watch, catch_up, run
+from nas.work.places import default_workers, pins, usable_cores
 from nas.work.prepare import Study, check_budget, enter, prepare, shared_images
 from nas.work.process import Job
 
@@ -37,8 +38,8 @@ def run_study(
 ) -> StudyRecord:
     """Create or resume the study of a file and run it to its total of trials; everything is checked first.
 
-    `workers` processes (None: one a core; 0: none, the work is done in this process), `timeout` in seconds. Raises
-    NasErrors: mistakes in the file, a budget that cannot be met, Interrupted.
+    `workers` processes (None: one a core, on a CUDA device as its memory takes; 0: none, the work is done in this
+    process), `timeout` in seconds. Raises NasErrors: mistakes in the file, a budget that cannot be met, Interrupted.
     """
     blocks = load_blocks(plugins)
     study = prepare(path, blocks, overrides=overrides)
@@ -79,18 +80,14 @@ def _job(storage: str, study: Study, plugins: Sequence[str], device: str) -> Job
 
 
 def _fleet(store: Storage, record: StudyRecord, study: Study, blocks: Blocks, job: Job, workers: int | None) -> Fleet:
-    count = cores() if workers is None else workers
+    count = default_workers(study, job.device) if workers is None else workers
     if count == 0:
         return InProcess(job, blocks)
     count = min(count, record.trials)
     images = shared_images(study) if os.name == "posix" else None  # elsewhere no process is handed a descriptor
     job = replace(job, images=images.fileno() if images else None)
-    return Processes(store, record, [replace(job, slot=slot) for slot in range(count)], images)
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = enumerate(pins(count, usable_cores(), job.device))
+    return Processes(store, record, [replace(job, slot=slot, core=core) for slot, core in cores], images)
 
 
 def chosen_device(name: str) -> str:
@@ -110,4 +107,4 @@ def profile_study(path: Path, *, plugins: Sequence[str] = (), overrides: Sequenc
         found = profile_listed(study.listed, study.file.budget)
     else:
         found = profile(study.space, blocks, study.file.budget, fill=study.file.search.fill)
-    return replace(found, seconds_expected=seconds_expected(study, cores()) if found.feasible else None)
+    return replace(found, seconds_expected=seconds_expected(study, len(usable_cores())) if found.feasible else None)

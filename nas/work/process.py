@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _die_with(job.parent)
+    _compute_on(job.core)
     try:
         make_worker(job, stop).run()
     except NasError as error:
@@ -122,6 +124,13 @@ def _normalisation(record: StudyRecord) -> Normalisation | None:
     if not {"mean", "std"} <= record.images.keys():
         return None
     return Normalisation(tuple(record.images["mean"]), tuple(record.images["std"]))
+
+
+def _compute_on(core: int | None) -> None:
+    """Stay on one core; on any, where none is named or it has been taken from this process."""
+    if core is not None:
+        with suppress(OSError):
+            os.sched_setaffinity(0, {core})
 
 
 def _die_with(parent: int) -> None:
