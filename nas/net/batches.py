@@ -103,21 +103,22 @@ def make_batches(
     batch_size: int,
     device: str | torch.device = "cpu",
     augmentation: Augmentation = Augmentation(),  # noqa: B008 (frozen)
+    normalisation: Normalisation | None = None,
 ) -> Batches:
-    """The split on a device, to be normalised by its training images; these alone are augmented."""
+    """The split on a device, normalised as given, else by its training images; these alone are augmented."""
     return Batches(
         on(split.train_images, device),
         torch.from_numpy(split.train_labels).to(device),
         on(split.validation_images, device),
         torch.from_numpy(split.validation_labels).to(device),
-        normalisation_of(split.train_images),
+        normalisation or normalisation_of(split.train_images),
         batch_size,
         augmentation,
     )
 
 
 def on(images: Array, device: str | torch.device) -> Tensor:
-    """Images (N, C, H, W) on a device, channels last in memory."""
+    """Images (N, C, H, W) on a device, channels last in memory; those that lie there so are not copied."""
     return torch.from_numpy(images).to(device, memory_format=torch.channels_last)
 
 

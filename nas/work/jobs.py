@@ -20,7 +20,8 @@ from nas.store.studies import find_study
 from nas.store.trials import trials
 from nas.work.expected import seconds_expected
 from nas.work.launch import Fleet, InProcess, Processes, Watch, catch_up, run
-from nas.work.prepare import Study, check_budget, enter, prepare
+from nas.work.places import default_workers, pins, usable_cores
+from nas.work.prepare import Study, check_budget, enter, prepare, shared_images
 from nas.work.process import Job
 
 
@@ -37,12 +38,11 @@ def run_study(
 ) -> StudyRecord:
     """Create or resume the study of a file and run it to its total of trials; everything is checked first.
 
-    `workers` processes (None: one a core; 0: none, the work is done in this process), `timeout` in seconds. Raises
-    NasErrors: mistakes in the file, a budget that cannot be met, Interrupted.
+    `workers` processes (None: one a core, on a CUDA device as its memory takes; 0: none, the work is done in this
+    process), `timeout` in seconds. Raises NasErrors: mistakes in the file, a budget that cannot be met, Interrupted.
     """
-    study = prepare(path, load_blocks(plugins), overrides=overrides)
     how = How(storage, tuple(plugins), timeout, workers, device, watch)
-    return run_checked(study, how)
+    return run_checked(prepare(path, load_blocks(plugins), overrides=overrides), how)
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,14 @@ def run_checked(study: Study, how: How) -> StudyRecord:
     where = chosen_device(how.device)
     store = create_storage(how.storage)
     try:
-        record = enter(store, study)
+        record, space = enter(store, study), study.space
         if status(store, record.name).state == "complete":
-            catch_up(store, record, study.space)
+            catch_up(store, record, space)
         else:
             job = _job(how.storage, study, how.plugins, where)
             fleet = _fleet(store, record, study, study.blocks, job, how.workers)
-            run(store, record, study.space, fleet, how.watch, timeout=how.timeout)
+            del study  # its images: the workers have what they need of them
+            run(store, record, space, fleet, how.watch, timeout=how.timeout)
         _check_failures(store, record)
         return find_study(store, record.name)
     finally:
@@ -97,15 +98,14 @@ def _job(storage: str, study: Study, plugins: Sequence[str], device: str) -> Job
 
 
 def _fleet(store: Storage, record: StudyRecord, study: Study, blocks: Blocks, job: Job, workers: int | None) -> Fleet:
-    count = cores() if workers is None else workers
+    count = default_workers(study, job.device) if workers is None else workers
     if count == 0:
         return InProcess(job, blocks)
-    return Processes(store, record, [replace(job, slot=slot) for slot in range(min(count, record.trials))])
-
-
-def cores() -> int:
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = min(count, record.trials)
+    images = shared_images(study) if os.name == "posix" else None  # elsewhere no process is handed a descriptor
+    job = replace(job, images=images.fileno() if images else None)
+    cores = enumerate(pins(count, usable_cores(), job.device))
+    return Processes(store, record, [replace(job, slot=slot, core=core) for slot, core in cores], images)
 
 
 def chosen_device(name: str) -> str:
@@ -125,4 +125,4 @@ def profile_study(path: Path, *, plugins: Sequence[str] = (), overrides: Sequenc
         found = profile_listed(study.listed, study.file.budget)
     else:
         found = profile(study.space, blocks, study.file.budget, fill=study.file.search.fill)
-    return replace(found, seconds_expected=seconds_expected(study, cores()) if found.feasible else None)
+    return replace(found, seconds_expected=seconds_expected(study, len(usable_cores())) if found.feasible else None)

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +19,7 @@ from nas.store.leases import MAX_DEATHS
 from nas.store.status import counts, status
 from nas.store.trials import history_since, trials
 from nas.study.space import Space
+from nas.work.child import Child
 from nas.work.process import Job, make_worker
 from nas.work.worker import release_dead
 
@@ -176,19 +173,23 @@ def _done(numbers: Mapping[str, int]) -> int:
 
 @dataclass
 class Processes:
-    """Worker processes on this machine. One that is killed is replaced, and its trial is free at once."""
+    """Worker processes on this machine. One that is killed is replaced, and its trial is free at once.
+
+    `images` is the memory whose descriptor the jobs name; this process lets go of it at the end.
+    """
 
     storage: Storage
     record: StudyRecord
     jobs: list[Job]
-    places: dict[int, _Place] = field(default_factory=dict)
+    images: IO[bytes] | None = None
+    places: dict[int, Child] = field(default_factory=dict)
     deaths: int = 0
     progress: int = -1
 
     def start(self) -> None:
         """Start every worker."""
         for job in self.jobs:
-            self.places[job.slot] = _Place(job)
+            self.places[job.slot] = Child(job)
 
     def alive(self) -> bool:
         """Whether any worker is at work; one that was killed is replaced."""
@@ -197,22 +198,23 @@ class Processes:
             if code is None:
                 continue
             del self.places[place.job.slot]
+            said = place.said()
+            place.close()
             if code != 0 or status(self.storage, self.record.name).state not in ("complete", "failed"):
-                self._died(place, code)
+                self._died(place.job, code, said)
         return bool(self.places)
 
-    def _died(self, place: _Place, code: int) -> None:
+    def _died(self, job: Job, code: int, said: str) -> None:
         """Free the trial of a dead worker and put another in its place."""
-        said = place.said()
         release_dead(self.storage, self.record)
         if code > 0 and code != 1 + 128:
-            raise NasError(said or f"worker {place.job.slot} ended with exit code {code}")
+            raise NasError(said or f"worker {job.slot} ended with exit code {code}")
         moved = self._moved()
         self.deaths = 1 if moved != self.progress else self.deaths + 1
         self.progress = moved
         if self.deaths > MOST_RESTARTS + (MAX_DEATHS + 1) * len(self.jobs):
             raise NasError(f"workers keep dying (the last by signal {-code}): {said or 'nothing was said'}")
-        self.places[place.job.slot] = _Place(place.job)
+        self.places[job.slot] = Child(job)
 
     def _moved(self) -> int:
         """A number that changes with every epoch and trial ended."""
@@ -229,39 +231,10 @@ class Processes:
                 place.wait(until - time.monotonic())
         finally:
             for place in self.places.values():
-                place.process.kill()
-                place.process.wait()
+                place.close()
+            if self.images is not None:
+                self.images.close()
             release_dead(self.storage, self.record)
-
-
-class _Place:
-    """A running worker process and what it says on standard error."""
-
-    def __init__(self, job: Job) -> None:
-        self.job = job
-        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "nas.work.process"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            stderr=self.errors,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
-            start_new_session=True,
-        )
-        assert self.process.stdin is not None
-        with self.process.stdin as pipe:
-            pipe.write(job.to_json().encode())
-
-    def wait(self, seconds: float) -> None:
-        try:
-            self.process.wait(max(0.0, seconds))
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-
-    def said(self) -> str:
-        """The last lines on standard error."""
-        self.errors.seek(0)
-        return self.errors.read().decode(errors="replace").strip()[-2000:]
 
 
 @dataclass

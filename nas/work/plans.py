@@ -84,13 +84,17 @@ class Plans:
         return free if failed is None else min(free, failed)
 
     def _predicted(self, architecture: Architecture, precision: str, batch: int) -> int:
-        """The predicted peak of a training step, in bytes; of a network that cannot be predicted as if it had none."""
-        try:
-            found = memory(architecture, self.blocks, batch=batch, precision=precision, optimizer=self.recipe.optimizer)
-        except NasError:
-            return 0
-        return found.training_peak_bytes
+        return predicted_bytes(architecture, self.blocks, self.recipe, precision, batch)
 
     def _key(self, architecture: Architecture) -> tuple[str, str, int, str]:
         asked = f"{self.recipe.precision} {self.recipe.memory_format}"
         return machine(self.device), architecture.fingerprint, self.recipe.batch_size, asked
+
+
+def predicted_bytes(architecture: Architecture, blocks: Blocks, recipe: Recipe, precision: str, batch: int) -> int:
+    """The predicted peak of a training step in bytes; 0 of a network that cannot be trained at all."""
+    try:
+        found = memory(architecture, blocks, batch=batch, precision=precision, optimizer=recipe.optimizer)
+    except NasError:
+        return 0
+    return found.training_peak_bytes

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from nas.arch.recipe import recipe_hash
 from nas.arch.record import VALIDATION, StudyRecord
@@ -12,6 +13,7 @@ from nas.blocks.registry import Blocks
 from nas.blocks.verify import quick_check
 from nas.data.images import Images
 from nas.data.names import load_images
+from nas.data.shared import share
 from nas.data.split import held_out, study_split
 from nas.errors import BlockError, BudgetError, StorageError, StudyFileError
 from nas.net.batches import normalisation_of
@@ -111,6 +113,12 @@ def enter(storage: Storage, study: Study) -> StudyRecord:
     _check_same(study, before, record)
     blocks = tuple(dict.fromkeys([*before.blocks, *record.blocks]))
     return update_study(storage, before.id, config=record.config, trials=record.trials, blocks=blocks, keep=record.keep)
+
+
+def shared_images(study: Study) -> IO[bytes]:
+    """What the study's workers need of its images, in memory that processes of this machine can share."""
+    split = study_split(study.images, study.file.seed, study.file.recipe.images, study.file.scored_on)
+    return share(vars(split), study.images.content_hash)
 
 
 def _check_same(study: Study, before: StudyRecord, record: StudyRecord) -> None:

@@ -9,16 +9,18 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from nas.arch.record import VALIDATION, StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
 from nas.data.names import load_images
-from nas.data.split import study_split
+from nas.data.shared import mapped
+from nas.data.split import Split, study_split
 from nas.errors import DataError, NasError
 from nas.net.augment import augmentation_of
-from nas.net.batches import make_batches
+from nas.net.batches import Normalisation, make_batches
 from nas.net.train import EVERY, LAST, use_one_thread
 from nas.search.fidelity import pruner_for
 from nas.search.listed import Listing
@@ -38,7 +40,11 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker process is started with; given on standard input, since a storage URL may hold a password."""
+    """What a worker process is started with; given on standard input, since a storage URL may hold a password.
+
+    `images` is the descriptor of memory shared with the runner that holds the study's images; None: it loads them for
+    itself. `core` is the processor's core to compute on; None: any.
+    """
 
     storage: str
     study: str
@@ -47,6 +53,8 @@ class Job:
     plugins: tuple[str, ...] = ()
     device: str = "cpu"
     parent: int = 0
+    images: int | None = None
+    core: int | None = None
 
     def to_json(self) -> str:
         """The job as one line."""
@@ -60,6 +68,7 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     _die_with(job.parent)
+    _compute_on(job.core)
     try:
         make_worker(job, stop).run()
     except NasError as error:
@@ -97,14 +106,32 @@ def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) 
 
 
 def _trainer(job: Job, storage: Storage, study: StudyFile, record: StudyRecord, blocks: Blocks) -> Trainer:
+    recipe = study.recipe
+    split = _loaded(job, study, record) if job.images is None else Split(**mapped(job.images, record.dataset_hash))
+    batches = make_batches(split, recipe.batch_size, job.device, augmentation_of(recipe), _normalisation(record))
+    scored = EVERY if study.scored_on == VALIDATION else LAST
+    return Trainer(blocks, batches, recipe, record.seed, study.repeats, scored, storage)
+
+
+def _loaded(job: Job, study: StudyFile, record: StudyRecord) -> Split:
     images = load_images(record.dataset, folder=Path(job.folder))
     if images.content_hash != record.dataset_hash:
         raise DataError(f"data set {record.dataset!r}: its images are no longer those that the study began with")
-    recipe = study.recipe
-    split = study_split(images, record.seed, recipe.images, study.scored_on)
-    batches = make_batches(split, recipe.batch_size, job.device, augmentation_of(recipe))
-    scored = EVERY if study.scored_on == VALIDATION else LAST
-    return Trainer(blocks, batches, recipe, record.seed, study.repeats, scored, storage)
+    return study_split(images, record.seed, study.recipe.images, study.scored_on)
+
+
+def _normalisation(record: StudyRecord) -> Normalisation | None:
+    """As the study began: sums in another order, as over images that lie otherwise, may end in another last digit."""
+    if not {"mean", "std"} <= record.images.keys():
+        return None
+    return Normalisation(tuple(record.images["mean"]), tuple(record.images["std"]))
+
+
+def _compute_on(core: int | None) -> None:
+    """Stay on one core; on any, where none is named or it has been taken from this process."""
+    if core is not None:
+        with suppress(OSError):
+            os.sched_setaffinity(0, {core})
 
 
 def _die_with(parent: int) -> None:

@@ -1,8 +1,9 @@
 import numpy as np
 import torch
 
+from nas.data.shared import mapped, share
 from nas.data.split import Split
-from nas.net.batches import make_batches, normalisation_of
+from nas.net.batches import Normalisation, make_batches, normalisation_of
 
 
 def a_split(count: int, channels: int = 1, size: tuple[int, int] = (4, 4), kind: type = np.uint8) -> Split:
@@ -19,6 +20,27 @@ def test_normalised_images_have_mean_0_and_deviation_1() -> None:
     assert torch.allclose(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-5)
     assert torch.allclose(images.std((0, 2, 3)), torch.ones(3), atol=1e-3)
     assert images.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_shared_images_are_trained_on_where_they_lie() -> None:
+    split = a_split(64, 3)
+    with share(vars(split), "hash") as file:
+        laid = mapped(file.fileno(), "hash")
+    plain = make_batches(split, 64)
+    data = make_batches(Split(**laid), 64, normalisation=plain.normalisation)
+    assert data.train_images.data_ptr() == laid["train_images"].ctypes.data
+    assert data.validation_images.data_ptr() == laid["validation_images"].ctypes.data
+    assert data.train_labels.data_ptr() == laid["train_labels"].ctypes.data
+    for (images, labels), (others, of_them) in zip(plain.epoch(0, 1), data.epoch(0, 1), strict=True):
+        assert torch.equal(images, others)
+        assert torch.equal(labels, of_them)
+
+
+def test_normalisation_that_is_given_goes_before_the_images_own() -> None:
+    given = Normalisation((1.0,), (2.0,))
+    data = make_batches(a_split(64), 64, normalisation=given)
+    images, _ = next(data.fixed(data.train_images, data.train_labels))
+    assert torch.equal(images, (data.train_images.float() - 1) / 2)
 
 
 def test_constant_channel_is_not_divided_by_zero() -> None:

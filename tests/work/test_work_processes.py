@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from work_worlds import NAS, look, wait_for
+from work_worlds import NAS, look, wait_for, workers_of
 
 from nas.arch.record import COMPLETE, RUNNING
 from nas.store.engine import open_storage
@@ -17,11 +17,6 @@ from nas.store.status import status
 from nas.store.trials import history, trial_epochs, trials
 
 WORKERS_BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "workers.py"
-
-
-def workers_of(process):
-    """The worker processes under a runner."""
-    return [child for child in psutil.Process(process.pid).children() if "nas.work.process" in child.cmdline()]
 
 
 def gone(processes):

@@ -4,6 +4,8 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
+
 from nas.store.engine import open_storage
 from nas.store.status import status
 
@@ -33,3 +35,8 @@ def look(url, name="small"):
         return None
     finally:
         storage.close()
+
+
+def workers_of(process):
+    """The worker processes under a runner."""
+    return [child for child in psutil.Process(process.pid).children() if "nas.work.process" in child.cmdline()]

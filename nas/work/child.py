@@ -1,0 +1,49 @@
+"""A worker process as its runner sees it: how it is started, and what it says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from typing import IO
+
+from nas.work.process import Job
+
+
+class Child:
+    """A running worker process, its job given, and what it says on standard error."""
+
+    def __init__(self, job: Job) -> None:
+        self.job = job
+        self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "nas.work.process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=self.errors,
+            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            start_new_session=True,
+            pass_fds=() if job.images is None else (job.images,),
+        )
+        assert self.process.stdin is not None
+        with self.process.stdin as pipe:
+            pipe.write(job.to_json().encode())
+
+    def wait(self, seconds: float) -> None:
+        """Give the process so much time to end, then kill it."""
+        try:
+            self.process.wait(max(0.0, seconds))
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+
+    def said(self) -> str:
+        """The last lines on standard error."""
+        self.errors.seek(0)
+        return self.errors.read().decode(errors="replace").strip()[-2000:]
+
+    def close(self) -> None:
+        """Kill the process where it still runs, and forget what it said."""
+        self.process.kill()
+        self.process.wait()
+        self.errors.close()
