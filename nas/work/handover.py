@@ -74,7 +74,8 @@ def _check_unchanged(architecture: Architecture, trial: TrialRecord | None, bloc
 def _figures(trial: TrialRecord) -> dict[str, Any]:
     names = ("study", "state", "accuracy", "epochs_done", "seed", "seconds", "device", "precision", "reused")
     several = ("name", "repeats", "accuracy_low", "accuracy_high") if trial.repeats > 1 else ()
-    names = (*names, *several)
+    tested = ("test_accuracy", "test_low", "test_high") if trial.test_accuracy is not None else ()
+    names = (*names, "scored_on", *several, *tested)
     seeds = {"weights_seed": trial.seed + trial.repeats - 1} if several else {}
     return {
         "trial": trial.number,
