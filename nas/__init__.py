@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from nas.store.status import status, studies
     from nas.store.trials import trials
     from nas.study.file import read_study
+    from nas.work.confirm import confirm_study
     from nas.work.handover import export_network
     from nas.work.jobs import profile_study, run_study
+    from nas.work.single import train_network
 
 _HOMES = {
     "Architecture": "nas.arch.spec",
@@ -42,6 +44,7 @@ _HOMES = {
     "architecture_from_json": "nas.arch.read",
     "best": "nas.store.ranking",
     "build": "nas.net.build",
+    "confirm_study": "nas.work.confirm",
     "compare_blocks": "nas.blocks.sweep",
     "convolution_to_dense": "nas.net.convert",
     "cost": "nas.blocks.trace",
@@ -64,6 +67,7 @@ _HOMES = {
     "run_study": "nas.work.jobs",
     "status": "nas.store.status",
     "studies": "nas.store.status",
+    "train_network": "nas.work.single",
     "trials": "nas.store.trials",
 }
 """The table of the face: where each public name lives. It is the only laziness in the program."""
@@ -82,6 +86,7 @@ __all__ = [
     "best",
     "build",
     "compare_blocks",
+    "confirm_study",
     "convolution_to_dense",
     "cost",
     "dense_to_convolution",
@@ -103,6 +108,7 @@ __all__ = [
     "run_study",
     "status",
     "studies",
+    "train_network",
     "trials",
 ]
 

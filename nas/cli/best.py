@@ -8,13 +8,14 @@ from typing import Any
 
 import click
 
-from nas.arch.record import LIMITS, Ranked
+from nas.arch.record import LIMITS, TEST, Ranked
 from nas.cli.options import Count, Settings, common, format_option
-from nas.cli.output import print_rows
+from nas.cli.output import note, print_rows
 from nas.cli.storage import reading
 from nas.show.columns import COMPARISON, CONFIRMED, RANKING, REPEATED
 from nas.show.table import interval
 from nas.store.ranking import best as ranking
+from nas.store.studies import find_study
 
 FIELDS = [field.name for field in fields(Ranked)]
 
@@ -37,6 +38,8 @@ def best(settings: Settings, /, form: str, **asked: Any) -> None:
     """The best networks of STUDY, or of all; over several data sets the rank starts anew in each."""
     storage = reading(settings)
     print_ranking(form, ranking(storage, **asked))
+    if asked["study"] is not None and find_study(storage, asked["study"]).scored_on == TEST:
+        note(f"{asked['study']}: all accuracies are on the test images")
 
 
 def print_ranking(form: str, ranked: Sequence[Ranked]) -> None:
@@ -44,5 +47,12 @@ def print_ranking(form: str, ranked: Sequence[Ranked]) -> None:
     named = [row.name is not None for row in ranked]
     columns = COMPARISON if named and all(named) else (*RANKING, *REPEATED) if any(named) else RANKING
     confirmed = CONFIRMED if any(row.test_accuracy is not None for row in ranked) else ()
-    rows = [{**asdict(row), "interval": interval(row.accuracy_low, row.accuracy_high)} for row in ranked]
+    rows = [
+        {
+            **asdict(row),
+            "interval": interval(row.accuracy_low, row.accuracy_high),
+            "test_interval": interval(row.test_low, row.test_high),
+        }
+        for row in ranked
+    ]
     print_rows(form, rows, (*columns, *confirmed), FIELDS)

@@ -60,8 +60,27 @@ COMPARISON = (
 REPEATED = (Column("name", "candidate"), Column("interval", "95 % interval", right=True), _number("repeats", "seeds"))
 """Stands in a ranking that has candidates of comparisons among other networks."""
 
-CONFIRMED = (_accuracy("test_accuracy", "test"), _number("repeats"))
+CONFIRMED = (_accuracy("test_accuracy", "test"), Column("test_interval", "95 % interval", right=True))
 """Stands in a ranking that has confirmed networks."""
+
+
+def _p_value(value: float | None) -> str:
+    return "" if value is None else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+CONFIRMATION = (
+    _number("rank"),
+    Column("network", "network"),
+    _FINGERPRINT,
+    _accuracy("accuracy", "validation"),
+    _accuracy("test_accuracy", "test"),
+    Column("interval", "95 % interval", right=True),
+    Column("each", "each seed", right=True),
+    _number("params"),
+    Column("p_value", "p", _p_value, right=True),
+    Column("distinguishable", "told from 1st"),
+)
+"""What a confirmation found. `p`, corrected for all comparisons, that chance alone parts the network from the first."""
 
 STUDIES = (
     Column("study", "study"),

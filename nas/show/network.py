@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.arch.record import TrialRecord
+from nas.arch.record import TEST, TrialRecord
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
 from nas.show.columns import LAYERS
@@ -65,7 +65,11 @@ def _trial_lines(trial: TrialRecord) -> list[tuple[str, str]]:
     known = interval(trial.accuracy_low, trial.accuracy_high)
     mean = f", the mean of {trial.repeats} seeds, {known}" if known else ""
     lines = [("trial", told), ("candidate", trial.name or "")]
-    lines += [("accuracy", f"{percent(trial.accuracy)}{mean}" if trial.accuracy is not None else "none")]
+    where = " on test images" if trial.scored_on == TEST else ""
+    lines += [("accuracy", f"{percent(trial.accuracy)}{where}{mean}" if trial.accuracy is not None else "none")]
+    if trial.test_accuracy is not None:
+        tested = interval(trial.test_low, trial.test_high)
+        lines += [("confirmed", f"{percent(trial.test_accuracy)} on test images{f', {tested}' if tested else ''}")]
     seeds = f"seed {trial.seed}" if trial.repeats == 1 else f"seeds {trial.seed} to {trial.seed + trial.repeats - 1}"
     lines += [("epochs", f"{trial.epochs_done} of {trial.epochs}, {seeds}, {seconds(trial.seconds)}")]
     programs = (f"{name} {version}" for name, version in trial.versions.items() if name not in trial.blocks)

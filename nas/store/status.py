@@ -69,6 +69,15 @@ def counts(storage: Storage, study_id: int) -> dict[str, int]:
     return {name: numbers[name] for name in _COUNTED}
 
 
+def training_seconds(storage: Storage, study_id: int) -> float:
+    """The seconds of training behind a study's trials, with those that other studies had spent on them."""
+    source = trial.alias("source")
+    behind = func.sum(func.coalesce(source.c.seconds, trial.c.seconds))
+    asked = select(behind).select_from(trial).outerjoin(source, source.c.id == trial.c.source_trial_id)
+    with storage.read() as connection:
+        return connection.scalar(asked.where(trial.c.study_id == study_id)) or 0.0
+
+
 def studies(storage: Storage) -> list[StudyLine]:
     """All studies, oldest first."""
     records = list_studies(storage)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from nas.arch.record import RUNNING, StudyRecord
 from nas.errors import NotFound, StorageError, nearest
 from nas.store.engine import Storage, database_clock
-from nas.store.tables import architecture, study, trial, weights
+from nas.store.tables import architecture, epoch, study, trial, weights
 
 
 def create_study(storage: Storage, record: StudyRecord) -> StudyRecord:
@@ -104,7 +104,7 @@ def _live_workers(connection: Connection, study_id: int) -> list[str]:
 
 
 def _hand_over(connection: Connection, study_id: int) -> None:
-    """Give the results that other studies took over, with their weights, to the first of those who did."""
+    """Give the results that other studies took over, their weights and epochs, to the first of those who did."""
     source = trial.alias("source")
     taken = (
         select(source.c.id, trial.c.id.label("heir"))
@@ -116,7 +116,8 @@ def _hand_over(connection: Connection, study_id: int) -> None:
     for source_id, heir in connection.execute(taken).all():
         heirs.setdefault(source_id, heir)
     for source_id, heir in heirs.items():
-        connection.execute(update(weights).where(weights.c.trial_id == source_id).values(trial_id=heir))
+        for left in (weights, epoch):
+            connection.execute(update(left).where(left.c.trial_id == source_id).values(trial_id=heir))
         others = (trial.c.source_trial_id == source_id, trial.c.id != heir)
         connection.execute(update(trial).where(*others).values(source_trial_id=heir))
 

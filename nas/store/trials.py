@@ -141,6 +141,13 @@ def trial_epochs(storage: Storage, trial_id: int) -> tuple[EpochRecord, ...]:
         return epochs_of(connection, trial_id)
 
 
+def trained_epochs(storage: Storage, trial_id: int) -> tuple[EpochRecord, ...]:
+    """The epochs behind a trial's result: its own, or where it was taken over from another study, its source's."""
+    with storage.read() as connection:
+        origin = connection.scalar(select(trial.c.source_trial_id).where(trial.c.id == trial_id))
+        return epochs_of(connection, trial_id) or (() if origin is None else epochs_of(connection, origin))
+
+
 def unmirrored(storage: Storage, study_id: int) -> list[tuple[TrialRecord, tuple[EpochRecord, ...]]]:
     """The ended trials, with their epochs, that are not yet in Optuna's tables."""
     ended = (trial.c.study_id == study_id, trial.c.state.in_(ENDED), trial.c.mirrored.is_(False))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from statistics import fmean
@@ -12,7 +12,7 @@ import torch
 
 from nas.arch.read import architecture_from_json
 from nas.arch.recipe import Recipe
-from nas.arch.record import COMPLETE, WAITING, Claim, EpochRecord, Outcome
+from nas.arch.record import COMPLETE, WAITING, Claim, Outcome
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
 from nas.errors import BlockError, NotFound, OutOfMemory, StorageError, TrainingFailed
@@ -23,6 +23,7 @@ from nas.net.train import EVERY, Trained, train
 from nas.store.engine import Storage
 from nas.work.interval import interval
 from nas.work.plans import Plans
+from nas.work.repeats import last_of_each
 from nas.work.worker import Report, failed
 
 
@@ -64,7 +65,7 @@ class Trainer:
         start = read_checkpoint(claim.checkpoint) if claim.checkpoint else None
         first = start.seed - self.seed if start else 0
         before = [record for record in claim.epochs if record.epoch <= first * self.recipe.epochs]
-        reached = _last_of_each(before, self.recipe.epochs)
+        reached = last_of_each(before, self.recipe.epochs)
         seconds = sum(record.seconds for record in before)
         for repeat in range(first, self.repeats):
             told = _counted_on(report, repeat * self.recipe.epochs)
@@ -128,12 +129,6 @@ class Trainer:
             versions={"nas": version("nas"), "torch": str(torch.__version__), **used},
             weights=weights_bytes(network) if trained.state == COMPLETE else None,
         )
-
-
-def _last_of_each(before: Sequence[EpochRecord], epochs: int) -> list[float]:
-    """The last accuracy of each training that is over; a training has `epochs` numbers, or ends before."""
-    last = {(record.epoch - 1) // epochs: record.accuracy for record in before}
-    return [accuracy for accuracy in last.values() if accuracy is not None]
 
 
 def _counted_on(report: Report, epochs: int) -> Report:

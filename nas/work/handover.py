@@ -72,9 +72,22 @@ def _check_unchanged(architecture: Architecture, trial: TrialRecord | None, bloc
 
 
 def _figures(trial: TrialRecord) -> dict[str, Any]:
-    names = ["study", "state", "accuracy", "epochs_done", "seed", "seconds", "device", "precision", "reused"]
+    names = [
+        "study",
+        "state",
+        "accuracy",
+        "epochs_done",
+        "seed",
+        "seconds",
+        "device",
+        "precision",
+        "reused",
+        "scored_on",
+    ]
     if trial.name is not None:
         names += ["name", "repeats", "accuracy_low", "accuracy_high"]
+    if trial.test_accuracy is not None:
+        names += ["test_accuracy", "test_low", "test_high"]
     figures = {name: getattr(trial, name) for name in names}
     last_seed = trial.seed + trial.repeats - 1
     return {"trial": trial.number, "weights_seed": last_seed, **figures, "versions": dict(trial.versions)}

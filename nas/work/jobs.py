@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from nas.arch.record import FAILED, StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
-from nas.errors import NasError
+from nas.errors import NasError, StudyFileError
 from nas.search.profile import Profile, profile, profile_listed
 from nas.store.engine import Storage
 from nas.store.schema import create_storage
 from nas.store.status import status
 from nas.store.studies import find_study
 from nas.store.trials import trials
+from nas.study.file import override
+from nas.study.numbers import shown
 from nas.work.expected import seconds_expected
 from nas.work.launch import Fleet, InProcess, Processes, Watch, catch_up, run
 from nas.work.places import default_workers, pins, usable_cores
@@ -75,6 +78,20 @@ def run_checked(study: Study, how: How) -> StudyRecord:
         return find_study(store, record.name)
     finally:
         store.close()
+
+
+def trained_as(table: Mapping[str, Any], epochs: int | None, overrides: Sequence[str], place: str) -> dict[str, Any]:
+    """A [train] table with other epochs (None: its own) and `--set train.key=value` overrides.
+
+    Raises StudyFileError, opened by `place`, where an override is of another table.
+    """
+    data = {"train": dict(table)}
+    others = [text for text in overrides if not text.strip().startswith("train.")]
+    problems = [f"--set {shown(text)}: allowed: keys of [train], as train.epochs=20" for text in others]
+    problems += override(data, overrides) if not others else []
+    if problems:
+        raise StudyFileError(place, problems)
+    return data["train"] | ({} if epochs is None else {"epochs": epochs})
 
 
 def _check_failures(storage: Storage, record: StudyRecord) -> None:

@@ -59,12 +59,18 @@ def study_file(tmp_path):
 
 
 @pytest.fixture
-def start(url):
-    """Starts `nas run` as a process of its own; whatever is left of it is killed at the end."""
+def start(start_words):
+    """Starts `nas run` as a process of its own."""
+    return lambda path, *words: start_words("run", path, *words)
+
+
+@pytest.fixture
+def start_words(url):
+    """Starts `nas` as a process of its own; whatever is left of it is killed at the end."""
     started = []
 
-    def begin(path, *words):
-        command = [NAS, "run", str(path), "--storage", url, *map(str, words)]
+    def begin(*words):
+        command = [NAS, *map(str, words), "--storage", url]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"}
         )
