@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 export OMP_NUM_THREADS := 1
 
-.PHONY: quickstart test test-all lint bench clean
+.PHONY: quickstart test test-all lint bench bench-train clean
 
 quickstart: .venv/installed
 	$(BIN)/nas run studies/quickstart.toml
@@ -29,6 +29,13 @@ lint: .venv/installed-dev
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/proposals.py
 	$(BIN)/python benchmarks/workers.py --workers 32 --trials 1000 --seconds 0.2 --kill-every 0.5
+
+# Hours on an idle machine; with Keras beside torch it is measured too.
+bench-train: .venv/installed-dev
+	$(BIN)/python benchmarks/train.py
+	$(BIN)/python benchmarks/train.py --workers
+	$(BIN)/python benchmarks/train.py --precision
+	$(BIN)/python benchmarks/time_to_accuracy.py
 
 clean:
 	rm -rf .venv build dist *.egg-info nas.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \

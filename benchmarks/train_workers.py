@@ -1,0 +1,107 @@
+"""What a second worker adds: two training processes, each pinned to a core, together against one alone."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from train_networks import BLOCKS, proposed
+from train_ours import choose, timed_batches, train_steps
+
+from nas.data.images import Array
+from nas.net.build import build
+
+BAR = 1.85
+"""Images a second of two against one, on an idle machine."""
+
+BUDGET = 100_000
+MEASURED = ("conv", "separable")
+"""The networks: one dense, one depthwise, of `BUDGET` parameters."""
+
+
+class Process:
+    """A training process on one core that trains so many seconds when told to."""
+
+    def __init__(self, script: Path, block: str, core: int) -> None:
+        command = [sys.executable, str(script), "--serve", block]
+        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        os.sched_setaffinity(self.child.pid, {core})
+        self.heard()
+
+    def tell(self, seconds: float) -> None:
+        """Start a round."""
+        assert self.child.stdin is not None
+        self.child.stdin.write(f"{seconds}\n")
+        self.child.stdin.flush()
+
+    def heard(self) -> Any:
+        """What it answers."""
+        assert self.child.stdout is not None
+        return json.loads(self.child.stdout.readline())
+
+    def end(self) -> None:
+        """Let it end."""
+        assert self.child.stdin is not None
+        self.child.stdin.close()
+        self.child.wait()
+
+
+def serve(block: str, images: Array, labels: Array, batch: int) -> None:
+    """The process's side: for each line of seconds, train about so long, and tell images and seconds of the clock."""
+    [one] = proposed((block,), (BUDGET,))
+    network, batches = build(one.architecture, BLOCKS), timed_batches(images, labels, batch)
+    choice = choose(network, batches)
+    train_steps(network, batches, choice, 2)
+    print("{}", flush=True)
+    for line in sys.stdin:
+        # A few steps at a time, so that both processes end together.
+        steps, begun, count = 4, time.perf_counter(), 0
+        while time.perf_counter() - begun < float(line):
+            train_steps(network, batches, choice, steps)
+            count += steps * batch
+        print(json.dumps({"images": count, "seconds": time.perf_counter() - begun}), flush=True)
+
+
+def compared_workers(script: Path, rounds: int, seconds: float) -> dict[str, Any]:
+    """Rounds of one alone, on either core by turns, and of both together."""
+    cores = sorted(os.sched_getaffinity(0))[:2] if hasattr(os, "sched_getaffinity") else []
+    if len(cores) < 2:
+        raise SystemExit("two cores are needed, on a system that pins processes to them")
+    load = [round(value, 2) for value in os.getloadavg()]
+    found = {block: of_block(script, block, cores, rounds, seconds) for block in MEASURED}
+    for block, one in found.items():
+        print(f"{block:10} alone {one['alone']:,.0f}, together {one['together']:,.0f} images/s: {one['ratio']:.2f}x")
+    return {"bar": BAR, "budget": BUDGET, "rounds": rounds, "load_before": load, **found}
+
+
+def of_block(script: Path, block: str, cores: list[int], rounds: int, seconds: float) -> dict[str, Any]:
+    """One network: the rates by round, their medians, and the median of the rounds' ratios."""
+    processes = [Process(script, block, core) for core in cores]
+    alone, together = [], []
+    for number in range(rounds):
+        alone.append(rate([processes[number % 2]], seconds))
+        together.append(rate(processes, seconds))
+    for process in processes:
+        process.end()
+    ratios = [both / one for both, one in zip(together, alone, strict=True)]
+    return {
+        "alone": round(median(alone), 1),
+        "together": round(median(together), 1),
+        "ratio": round(median(ratios), 3),
+        "ratios": [round(ratio, 3) for ratio in ratios],
+    }
+
+
+def rate(processes: list[Process], seconds: float) -> float:
+    """Images a second of the clock, of all together."""
+    for process in processes:
+        process.tell(seconds)
+    told = [process.heard() for process in processes]
+    return math.fsum(one["images"] / one["seconds"] for one in told)
