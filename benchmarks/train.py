@@ -19,6 +19,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -79,7 +80,7 @@ def contenders(one: Proposed, images: Array, labels: Array) -> tuple[dict[str, R
     if train_keras is not None:
         runs["keras"] = in_keras(one, images, labels)
     runs["input"] = lambda steps: input_steps(batches, steps)
-    return runs, choice._asdict()
+    return runs, asdict(choice.plan) | {"seconds": round(choice.seconds, 3)}
 
 
 def plain(one: Proposed, images: Array, labels: Array) -> Run:

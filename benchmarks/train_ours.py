@@ -20,28 +20,31 @@ import torch
 
 from nas.arch.read import read_architecture
 from nas.arch.recipe import Recipe
-from nas.arch.record import EpochRecord
+from nas.arch.record import EpochRecord, Plan
 from nas.blocks.registry import load_blocks
 from nas.data.images import Array
 from nas.data.names import load_images
 from nas.data.split import Split, training_split
 from nas.net.augment import augmentation_of
-from nas.net.batches import Batch, Batches, make_batches
+from nas.net.batches import Batch, Batches, Size, make_batches
 from nas.net.build import Network, build
-from nas.net.train import precision_of, train, use_one_thread
+from nas.net.plan import probe
+from nas.net.train import train, use_one_thread
 
-AUGMENTED = {"shift": 0.125, "flip": True}
+AUGMENTED = {"crop": 4, "flip": True}
 """Up to four pixels of 32 either way, and mirrored: the recipe's keys."""
+
+LONG = 10**9
+"""Images of a training for which any probe pays."""
 
 SPLIT_SEED = 0
 """The seed by which images are held out, the same for both pipelines; those of the trainings are others."""
 
 
 class Choice(NamedTuple):
-    """What the trainer computes in, and the CPU seconds that it took to find out."""
+    """How the trainer computes, and the CPU seconds that it took to find out."""
 
-    precision: str
-    memory_format: str
+    plan: Plan
     seconds: float = 0.0
 
 
@@ -51,10 +54,10 @@ class TimedBatches(Batches):
 
     spent: list[float] = field(default_factory=list)
 
-    def epoch(self, seed: int, epoch: int) -> Iterator[Batch]:
+    def epoch(self, seed: int, epoch: int, size: Size | None = None) -> Iterator[Batch]:
         """The same batches."""
         begun = time.process_time()
-        yield from super().epoch(seed, epoch)
+        yield from super().epoch(seed, epoch, size)
         self.spent.append(time.process_time() - begun)
 
 
@@ -66,17 +69,17 @@ def timed_batches(images: Array, labels: Array, batch: int) -> TimedBatches:
 
 
 def choose(network: Network, batches: Batches) -> Choice:
-    """What the trainer chooses to compute in for a network."""
+    """How the trainer computes a network, as of a training that is long enough to be worth the probe."""
     begun = time.process_time()
-    precision = precision_of(Recipe(batch_size=batches.batch_size))
-    return Choice(precision, "channels_last", time.process_time() - begun)
+    plan = probe(network, Recipe(batch_size=batches.batch_size), batches.device, images=LONG)
+    return Choice(plan, time.process_time() - begun)
 
 
 def train_steps(network: Network, batches: TimedBatches, choice: Choice, steps: int) -> float:
     """CPU seconds of so many steps of the trainer, input included, validation and checkpoint apart."""
     count = steps * batches.batch_size
     some = replace(batches, train_images=batches.train_images[:count], train_labels=batches.train_labels[:count])
-    train(network, some, Recipe(epochs=1, batch_size=batches.batch_size, **AUGMENTED), seed=0)
+    train(network, some, Recipe(epochs=1, batch_size=batches.batch_size, **AUGMENTED), seed=0, plan=choice.plan)
     return batches.spent.pop()
 
 
@@ -96,9 +99,11 @@ def train_whole(
     seed: int,
     on_epoch: Callable[[EpochRecord], bool] = lambda record: True,
 ) -> float:
-    """A whole training, ended early where `on_epoch` says so; its last accuracy."""
+    """A whole training, the probe included, ended early where `on_epoch` says so; its last accuracy."""
     batches = make_batches(split, recipe.batch_size, augmentation=augmentation_of(recipe))
-    reached = train(network, batches, recipe, seed=seed, on_epoch=lambda record, _: on_epoch(record)).accuracy
+    plan = probe(network, recipe, batches.device, images=recipe.epochs * len(batches.train_labels))
+    told = {"plan": plan, "on_epoch": lambda record, _: on_epoch(record)}
+    reached = train(network, batches, recipe, seed=seed, **told).accuracy
     assert reached is not None
     return reached
 

@@ -1,10 +1,13 @@
 """The names a study may give, where each is looked for, and the digits that stand behind one of them."""
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import sklearn.datasets
 from data_worlds import (
     cifar_batches,
     mnist_arrays,
@@ -17,6 +20,7 @@ from data_worlds import (
     write_zip,
 )
 
+from nas.data.digits import read_digits
 from nas.data.names import NAMES, absent, datasets, load_images
 from nas.errors import DataError
 
@@ -143,3 +147,16 @@ def test_real_sets_have_their_images_and_classes(name, shape, images):
     assert (loaded.input, loaded.classes) == (shape, 10)
     assert images in (None, len(loaded.train_images) + len(loaded.test_images))
     assert len(set(loaded.class_names)) == 10
+
+
+def test_digits_are_those_that_scikit_learn_loads():
+    wanted = sklearn.datasets.load_digits()
+    given = read_digits().arrays
+    assert np.array_equal(given["x_train"], wanted.images)
+    assert np.array_equal(given["y_train"], wanted.target)
+    assert (given["x_train"].dtype, given["y_train"].dtype) == ("<f4", "<i8")
+
+
+def test_naming_data_sets_loads_no_scikit_learn():
+    code = "import sys, nas.data.names as n; n.load_images('digits'); sys.exit('sklearn' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
