@@ -10,7 +10,7 @@ from nas.store import tables
 from nas.store.claims import Answer, claim
 from nas.store.leases import release
 from nas.store.ranking import best
-from nas.store.status import status, studies
+from nas.store.status import status, studies, training_seconds
 from nas.store.studies import (
     create_study,
     find_study,
@@ -20,7 +20,7 @@ from nas.store.studies import (
     remove_study,
     update_study,
 )
-from nas.store.trials import history
+from nas.store.trials import history, trained_epochs, trial_epochs
 from nas.store.weights import get_weights
 
 
@@ -90,6 +90,16 @@ def test_result_outlives_the_study_that_trained_it(storage, study):
     asked(storage, create_study(storage, study_record("beta")), 1)
     remove_study(storage, "alpha")
     assert asked(storage, create_study(storage, study_record("gamma")), 1).kind is Answer.REUSED
+
+
+def test_epochs_behind_a_reused_trial_are_its_source_s_also_once_that_is_removed(storage, study):
+    source = trained(storage, study, 1)
+    taken = asked(storage, create_study(storage, study_record("beta")), 1).trial_id
+    told = trial_epochs(storage, source)
+    assert len(told) == 3
+    assert trained_epochs(storage, taken) == told
+    remove_study(storage, "alpha")
+    assert trained_epochs(storage, taken) == told
 
 
 def test_study_at_work_is_removed_only_by_force(storage, study):
@@ -178,6 +188,15 @@ def test_reused_result_is_not_trained(storage, study):
     asked(storage, create_study(storage, study_record("beta", budget={"params": 1})), 1)
     found = status(storage, "beta")
     assert (found.reused, found.trained_over_budget, found.trained_twice, found.seconds) == (1, 0, 0, 0.0)
+
+
+def test_seconds_of_reused_results_count_as_behind_a_study_too(storage, study):
+    trained(storage, study, 1)
+    beta = create_study(storage, study_record("beta"))
+    asked(storage, beta, 1)
+    trained(storage, beta, 2)
+    assert training_seconds(storage, beta.id) == 2 * 1.5
+    assert training_seconds(storage, create_study(storage, study_record("new")).id) == 0.0
 
 
 def test_list_of_studies_says_where_each_stands(storage, study):

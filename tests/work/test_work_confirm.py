@@ -308,3 +308,32 @@ def test_commands_print_rows_and_notes(searched, url, capsys, tmp_path):
     out, err = capsys.readouterr()
     (row,) = json.loads(out)
     assert f"nas export {row['study']}#0 -o DIR" in err
+
+
+PLUGIN = '''
+from torch import nn
+from nas import Block, hookimpl
+
+class Gone(Block):
+    """A convolution whose plugin will be missing."""
+    name = "gone"
+    choices = {"kernel": (3, 5)}
+    def build(self, in_channels, width, stride, *, kernel):
+        return nn.Conv2d(in_channels, width, kernel, stride, kernel // 2)
+
+@hookimpl
+def nas_register_blocks(register):
+    register(Gone)
+'''
+
+
+def test_missing_plugin_is_an_error_in_one_line(study_file, url, tmp_path):
+    (tmp_path / "blocks").mkdir()
+    (tmp_path / "blocks" / "gone.py").write_text(PLUGIN)
+    plugins = (str(tmp_path / "blocks"),)
+    path = study_file(blocks=["gone"], trials=1, epochs=1)
+    run_study(path, storage=url, workers=0, device="cpu", plugins=plugins)
+    with pytest.raises(NasError, match="block 'gone' is not registered") as caught:
+        confirmed("small", url, seeds=1)
+    assert len(caught.value.lines) == 1
+    assert len(confirmed("small", url, seeds=1, plugins=plugins).rows) == 1
