@@ -22,20 +22,20 @@ from nas.arch.read import read_architecture
 from nas.arch.recipe import Recipe
 from nas.arch.record import EpochRecord, Plan
 from nas.blocks.registry import load_blocks
+from nas.blocks.trace import cost
 from nas.data.images import Array
 from nas.data.names import load_images
 from nas.data.split import Split, training_split
 from nas.net.augment import augmentation_of
 from nas.net.batches import Batch, Batches, Size, make_batches
 from nas.net.build import Network, build
-from nas.net.plan import probe
+from nas.net.plan import is_brief, probe
 from nas.net.train import train, use_one_thread
 
 AUGMENTED = {"crop": 4, "flip": True}
 """Up to four pixels of 32 either way, and mirrored: the recipe's keys."""
 
-LONG = 10**9
-"""Images of a training for which any probe pays."""
+BLOCKS = load_blocks(load=())
 
 SPLIT_SEED = 0
 """The seed by which images are held out, the same for both pipelines; those of the trainings are others."""
@@ -71,7 +71,7 @@ def timed_batches(images: Array, labels: Array, batch: int) -> TimedBatches:
 def choose(network: Network, batches: Batches) -> Choice:
     """How the trainer computes a network, as of a training that is long enough to be worth the probe."""
     begun = time.process_time()
-    plan = probe(network, Recipe(batch_size=batches.batch_size), batches.device, images=LONG)
+    plan = probe(network, Recipe(batch_size=batches.batch_size), batches.device)
     return Choice(plan, time.process_time() - begun)
 
 
@@ -101,7 +101,8 @@ def train_whole(
 ) -> float:
     """A whole training, the probe included, ended early where `on_epoch` says so; its last accuracy."""
     batches = make_batches(split, recipe.batch_size, augmentation=augmentation_of(recipe))
-    plan = probe(network, recipe, batches.device, images=recipe.epochs * len(batches.train_labels))
+    macs = recipe.epochs * len(batches.train_labels) * cost(network.architecture, BLOCKS).macs
+    plan = probe(network, recipe, batches.device, brief=is_brief(macs))
     told = {"plan": plan, "on_epoch": lambda record, _: on_epoch(record)}
     reached = train(network, batches, recipe, seed=seed, **told).accuracy
     assert reached is not None
@@ -128,7 +129,7 @@ def main() -> None:
         return record.accuracy < given.bar
 
     split = training_split(load_images(given.dataset), SPLIT_SEED, given.images)
-    network = build(read_architecture(given.network), load_blocks(load=()), seed=given.seed)
+    network = build(read_architecture(given.network), BLOCKS, seed=given.seed)
     train_whole(network, split, Recipe(**given.recipe), given.seed, told)
 
 

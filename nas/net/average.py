@@ -20,7 +20,9 @@ class Average:
     def __init__(self, network: nn.Module, decay: float) -> None:
         self.decay = decay
         followed = network.state_dict() if decay else {}
-        self.live = {name: value for name, value in followed.items() if value.is_floating_point()}
+        # Weights that two names share are followed once.
+        own = {value.data_ptr(): name for name, value in reversed(followed.items()) if value.is_floating_point()}
+        self.live = {name: value for name, value in followed.items() if own.get(value.data_ptr()) == name}
         self.kept = {name: value.detach().clone() for name, value in self.live.items()}
 
     @torch.no_grad()

@@ -26,8 +26,8 @@ ROUNDS = 3
 STEP_SECONDS = 0.045
 """A timed step of the fastest plan takes about so long: the images for it are as few as that needs."""
 
-WORTH_SECONDS = 10.0
-"""A training expected to take less is not worth more than the first look."""
+WORTH_MACS = 5 * 10**10
+"""A training of fewer multiply-adds, all images and epochs together, is over in seconds: it gets a first look alone."""
 
 HOPELESS = 2.0
 """A plan so many times slower than the fastest on two images is not timed on more."""
@@ -47,8 +47,13 @@ def options(recipe: Recipe, device: torch.device) -> list[Plan]:
     return [plan for plan in found if plan != slow or device.type != "cpu" or len(found) == 1]
 
 
-def probe(network: Network, recipe: Recipe, device: torch.device, *, images: int) -> Plan:
-    """The plan by which training a network on so many `images`, all epochs together, takes least time here.
+def is_brief(macs: int) -> bool:
+    """Whether a training of so many multiply-adds, forward, of all images it shows, is too short for a whole probe."""
+    return macs < WORTH_MACS
+
+
+def probe(network: Network, recipe: Recipe, device: torch.device, *, brief: bool = False) -> Plan:
+    """The plan by which training steps of a network take least time here, or by a `brief` look are not hopeless.
 
     The network is left as it is. A recipe that names both precision and memory format is taken at its word. A plan
     that breaks is left out; where all do, the training will say why.
@@ -60,8 +65,8 @@ def probe(network: Network, recipe: Recipe, device: torch.device, *, images: int
         seconds = _screened([Timed(network, plan, device) for plan in open_plans])
         if not seconds:
             return open_plans[0]
-        per_image = min(seconds.values()) / 2
-        if images * per_image > WORTH_SECONDS:
+        if not brief:
+            per_image = min(seconds.values()) / 2
             count = max(2, min(recipe.batch_size, int(STEP_SECONDS / per_image)))
             return _fastest(_in_turn(list(seconds), count))
     first_look = {timed.plan: taken for timed, taken in seconds.items()}
@@ -164,13 +169,23 @@ def free_bytes(device: torch.device) -> int:
     """How many bytes a training could still take on a device; as many as there can be where that is not told."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
-    return min(_reading("/proc/meminfo", "MemAvailable"), _left_of_limit())
+    return min(_reading("/proc/meminfo", "MemAvailable"), _left_of_limit(), _left_of_group())
 
 
 def _left_of_limit() -> int:
     """Bytes that the process may still take of its own limit on addresses."""
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
     return UNBOUNDED if limit == resource.RLIM_INFINITY else limit - _reading("/proc/self/status", "VmSize")
+
+
+def _left_of_group() -> int:
+    """Bytes that the control group of a container may still take."""
+    group = Path("/sys/fs/cgroup")
+    try:
+        most, taken = ((group / f"memory.{name}").read_text(encoding="ascii").strip() for name in ("max", "current"))
+    except OSError:
+        return UNBOUNDED
+    return int(most) - int(taken) if most.isdecimal() else UNBOUNDED
 
 
 def _reading(place: str, name: str) -> int:

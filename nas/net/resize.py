@@ -22,7 +22,8 @@ def sizes_of(network: Network, recipe: Recipe) -> Sizes:
     """The sizes of a training; a network that bears whole images alone sees no others."""
     height, width = network.architecture.input[1:]
     whole = (height, width)
-    if recipe.start_size == 1.0 or not bears(network, size_of(recipe, whole, 1)):
+    small = {size_of(recipe, whole, epoch) for epoch in range(1, recipe.epochs + 1)} - {whole}
+    if not all(bears(network, size) for size in small):
         return lambda epoch: None
     return lambda epoch: size_of(recipe, whole, epoch)
 

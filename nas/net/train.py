@@ -94,7 +94,8 @@ def train(
     Raises TrainingFailed where the loss is not finite or a block breaks, OutOfMemory where memory runs out.
     """
     plan = start.plan if start else plan
-    training = _begin(network, data, recipe, plan, seed, start)
+    with _failures():
+        training = _begin(network, data, recipe, plan, seed, start)
     steps, history = data.steps, training.history
     with _training_only(network, recipe, data.device):
         for epoch in range(len(history) + 1, recipe.epochs + 1):
@@ -103,7 +104,7 @@ def train(
             begun, total = time.perf_counter(), torch.zeros((), device=data.device)
             torch.manual_seed(mixed(seed, epoch))
             network.train()
-            for step, (images, labels) in enumerate(data.epoch(seed, epoch, training.sizes(epoch))):
+            for step, (images, labels) in enumerate(_guarded(data.epoch(seed, epoch, training.sizes(epoch)))):
                 if step % LOOK_EVERY == 0 and should_stop():
                     return training.ended(WAITING)
                 with _failures():
@@ -115,7 +116,9 @@ def train(
             train_loss = _check_finite(total.item() / steps, epoch)
             score = training.score(data.validation()) if scored == EVERY or epoch == recipe.epochs else None
             history.append(_record(epoch, score, train_loss, time.perf_counter() - begun))
-            goes_on = on_epoch(history[-1], training.checkpoint())
+            with _failures():
+                saved = training.checkpoint()
+            goes_on = on_epoch(history[-1], saved)
             if not goes_on and epoch < recipe.epochs:
                 return training.ended(PRUNED)
     training.average.settle()
@@ -141,9 +144,8 @@ class _Training:
 
         The parts of a batch that go through at once each count by their share of it.
         """
-        size = self.plan.micro_batch or len(labels)
         total = torch.zeros((), device=self.device)
-        for part, (some, of_them) in enumerate(zip(torch.split(images, size), torch.split(labels, size), strict=True)):
+        for part, (some, of_them) in enumerate(self._parts(images, labels)):
             with computing(self.plan, self.device):
                 loss = loss_of(self.network, as_laid_out(some, self.plan), of_them, self.recipe.label_smoothing)
             if part == 0:
@@ -154,9 +156,19 @@ class _Training:
             total += loss.detach()
         return total
 
+    def _parts(self, images: Tensor, labels: Tensor) -> Iterator[Batch]:
+        """What of a batch goes through at once: equal parts, none of one image, of which batch norm learns nothing."""
+        size = self.plan.micro_batch or len(labels)
+        parts = max(1, min(math.ceil(len(labels) / size), len(labels) // 2))
+        return zip(torch.tensor_split(images, parts), torch.tensor_split(labels, parts), strict=True)
+
     def score(self, batches: Iterable[Batch]) -> Score:
         """The score of the weights that count: the average's where there is one."""
-        laid = ((as_laid_out(images, self.plan), labels) for images, labels in batches)
+        laid = (
+            (as_laid_out(some, self.plan), of_them)
+            for images, labels in batches
+            for some, of_them in self._parts(images, labels)
+        )
         with _failures(), self.average.in_place(), computing(self.plan, self.device):
             return evaluate(self.network, laid)
 
@@ -280,6 +292,12 @@ def _failures() -> Iterator[None]:
         if _is_memory(error):
             raise OutOfMemory(f"out of memory: {text}") from error
         raise TrainingFailed(f"{type(error).__name__}: {text}") from error
+
+
+def _guarded(batches: Iterator[Batch]) -> Iterator[Batch]:
+    """The batches; what breaks in making them ends this training alone."""
+    with _failures():
+        yield from batches
 
 
 def _is_memory(error: Exception) -> bool:

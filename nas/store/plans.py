@@ -25,11 +25,12 @@ def put_plan(
     asked: str,
     chosen: Plan,
     *,
+    replaces: bool = False,
     failed_bytes: int | None = None,
 ) -> Plan:
-    """Note a choice; gives what holds, which is another's where two workers chose at once and nothing failed.
+    """Note a choice; gives what holds: of two workers that choose at once the first one's, unless it `replaces` that.
 
-    `failed_bytes`: the predicted peak of a training that ran out of memory; the choice then replaces the one before.
+    `failed_bytes`: the predicted peak of a training that ran out of memory.
     """
     row = {"machine": machine, "fingerprint": fingerprint, "batch_size": batch_size, "asked": asked}
     row |= {"precision": chosen.precision, "memory_format": chosen.memory_format, "micro_batch": chosen.micro_batch}
@@ -37,7 +38,7 @@ def put_plan(
     with storage.write() as connection:
         same = _same(machine, fingerprint, batch_size, asked)
         before = connection.execute(select(*columns).where(same)).first()
-        if before is not None and failed_bytes is None:
+        if before is not None and not replaces:
             return Plan(*before)
         connection.execute(delete(plan).where(same))
         connection.execute(insert(plan).values(**row, failed_bytes=failed_bytes))

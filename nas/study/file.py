@@ -184,7 +184,7 @@ def _build(data: Any, place: str, path: Path | None, folder: Path) -> tuple[Stud
         seed=table.seed,
         budget=table.budget.budget,
         space=table.space,
-        search=table.search or SearchTable(trials=len(table.architecture), pruner="none"),
+        search=table.search or _of_a_comparison(len(table.architecture)),
         recipe=table.train.recipe,
         config=table.config,
         candidates=table.architecture,
@@ -192,6 +192,11 @@ def _build(data: Any, place: str, path: Path | None, folder: Path) -> tuple[Stud
         scored_on=table.score,
     )
     return study, []
+
+
+def _of_a_comparison(candidates: int) -> SearchTable:
+    """Each candidate is a trial, run to its end, its weights kept."""
+    return SearchTable(trials=candidates, pruner="none", keep=max(10, candidates))
 
 
 def _of_one_kind(data: Mapping[str, Any]) -> list[str]:

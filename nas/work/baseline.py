@@ -38,10 +38,11 @@ def find_baseline(storage: Storage, source: StudyRecord) -> Baseline:
         return Baseline(problem=f"no baseline: `nas confirm {source.name} --baseline` {told}")
     if problem := _another(source, record):
         return Baseline(problem=f"no baseline: {problem}")
-    if record.trials < source.trials or status(storage, record.name).state != "complete":
+    tried = trials_tried(storage, source)
+    if record.trials < tried or status(storage, record.name).state != "complete":
         told = f"study {record.name!r} is not complete; `nas confirm {source.name} --baseline` goes on with it"
         return Baseline(problem=f"no baseline: {told}")
-    found = best(storage, study=record.name, top=1)
+    found = [one for one in best(storage, study=record.name, top=None) if one.trial < tried]
     return Baseline(record, found[0]) if found else Baseline(problem=f"no baseline: {record.name!r} completed no trial")
 
 
@@ -56,11 +57,17 @@ def check_searched(storage: Storage, source: StudyRecord) -> None:
         raise NasError(f"--baseline: {problem}")
 
 
-def random_search(source: StudyRecord) -> StudyFile:
-    """The study with nothing changed but its sampler and name."""
+def trials_tried(storage: Storage, source: StudyRecord) -> int:
+    """How many networks a search has tried to an end; at least one."""
+    counted = status(storage, source.name).trials
+    return max(1, counted["complete"] + counted["pruned"])
+
+
+def random_search(source: StudyRecord, trials: int) -> StudyFile:
+    """The study with nothing changed but its sampler and name, and as many trials as the study has tried by now."""
     config: dict[str, Any] = json.loads(json.dumps(dict(source.config)))
     config["name"] = _name(source)
-    config["search"] |= {"sampler": RANDOM, "trials": source.trials}
+    config["search"] |= {"sampler": RANDOM, "trials": trials}
     return study_from_data(config, "nas confirm", folder=Path())
 
 
@@ -77,7 +84,7 @@ def _another(source: StudyRecord, record: StudyRecord) -> str:
     if "search" not in record.config or _sampler(record) != RANDOM:
         return f"study {record.name!r} is not searched at random; run it under another name"
     # In this order: blocks that the study gained since are blocks that the baseline may gain.
-    different = changes(record.config, random_search(source).config)
+    different = changes(record.config, random_search(source, record.trials).config)
     if different or record.dataset_hash != source.dataset_hash:
         return f"study {record.name!r} asks another question than {source.name!r}; run it under another name"
     return ""

@@ -24,7 +24,7 @@ from nas.store.status import training_seconds
 from nas.store.studies import find_study, get_study
 from nas.store.trials import trials
 from nas.study.file import StudyFile, study_from_data
-from nas.work.baseline import Baseline, check_searched, find_baseline, random_search
+from nas.work.baseline import Baseline, check_searched, find_baseline, random_search, trials_tried
 from nas.work.confirmed import Confirmed, confirmed, write_back
 from nas.work.jobs import How, run_checked, trained_as
 from nas.work.launch import Watch
@@ -81,7 +81,8 @@ def confirm_study(
         images = _images(source)
         if baseline:
             check_searched(store, source)
-            run_checked(checked(random_search(source), load_blocks(plugins), images), how)
+            rival_file = random_search(source, trials_tried(store, source))
+            run_checked(checked(rival_file, load_blocks(plugins), images), how)
         rival = find_baseline(store, source)
         file = _comparison(store, source, rival, _Asked(top, seeds, epochs, tuple(overrides)))
         left = None if until is None else max(0.0, until - time.monotonic())
@@ -106,6 +107,9 @@ def _source(storage: Storage, name: str) -> StudyRecord:
     if source.scored_on == TEST:
         told = "is scored on test images: a confirmation itself; allowed: a study scored on validation images"
         raise NasError(f"study {name!r} {told}")
+    if source.recipe_hash != recipe_hash(study_from_data(source.config).recipe, source.repeats):
+        told = "was trained by an earlier version of the trainer: run it again under another name"
+        raise NasError(f"study {name!r} {told}")
     if not best(storage, study=name, top=1):
         raise NasError(f"study {name!r} has no complete trials yet, so nothing to confirm: `nas run` it first")
     return source
@@ -128,14 +132,15 @@ def _images(source: StudyRecord) -> Images:
 
 def _comparison(storage: Storage, source: StudyRecord, rival: Baseline, asked: _Asked) -> StudyFile:
     """The confirmation as a study: whom an earlier call confirmed, then the best of the study, then the baseline's."""
+    on_all = {key: value for key, value in source.config["train"].items() if key != "images"}
     data: dict[str, Any] = {
         "name": f"{source.name}-confirm",
         "dataset": source.dataset,
-        "seed": (source.seed + 1) % 2**31,
+        "seed": (source.seed + source.repeats) % 2**31,
         "budget": json.loads(json.dumps(source.config.get("budget", {}))),
         "score": TEST,
         "repeats": asked.seeds,
-        "train": trained_as(source.config["train"], asked.epochs, asked.overrides, "nas confirm"),
+        "train": trained_as(on_all, asked.epochs, asked.overrides, "nas confirm"),
     }
     data["name"] = name = _name(source, _read({**data, "architecture": [_ANY]}))
     chosen = {f"#{one.trial}": one for one in best(storage, study=source.name, top=asked.top)}
@@ -158,7 +163,7 @@ def _read(data: Mapping[str, Any]) -> StudyFile:
 def _name(source: StudyRecord, file: StudyFile) -> str:
     """The study's name, seeds and epochs; where more of the recipe was changed, the beginning of its hash too."""
     recipe, usual = file.recipe, study_from_data(source.config).recipe
-    changed = replace(recipe, epochs=usual.epochs) != usual
+    changed = recipe != replace(usual, epochs=recipe.epochs, images=None)
     name = f"{source.name}-confirm-{file.repeats}x{recipe.epochs}"
     return f"{name}-{recipe_hash(recipe)[:6]}" if changed else name
 
@@ -171,7 +176,9 @@ def _before(storage: Storage, source: StudyRecord, name: str) -> list[dict[str, 
     candidates = list(record.config["architecture"])
     for one in candidates:
         study, _, number = one["name"].rpartition("#")
-        rows = {str(row.trial): row for row in best(storage, study=study or source.name, top=None)}
+        chosen_by = get_study(storage, study or source.name)
+        ranked = [] if chosen_by is None else best(storage, study=chosen_by.name, top=None)
+        rows = {str(row.trial): row for row in ranked}
         if number not in rows or _candidate(storage, rows[number], one["name"]) != one:
             told = f"confirmed networks of an earlier study {study or source.name!r}, which was removed since"
             raise NasError(f"study {name!r} {told}: remove it too (nas rm {name}), and confirm again")
@@ -186,7 +193,8 @@ def _candidate(storage: Storage, one: Ranked, called: str) -> dict[str, Any]:
 def _confirmation(
     storage: Storage, record: StudyRecord, source: StudyRecord, rival: Baseline, images: Images
 ) -> Confirmation:
-    sources = [source, *([] if rival.record is None else [rival.record])]
+    others = {one["name"].rpartition("#")[0] for one in record.config["architecture"]} - {""}
+    sources = [source, *(find_study(storage, name) for name in sorted(others))]
     found = confirmed(storage, record, sources)
     write_back(storage, found, sources)
     by_chance = rival.best.architecture if rival.best else ""

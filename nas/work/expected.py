@@ -54,7 +54,7 @@ def _step_seconds(study: Study, batches: Batches, architecture: Architecture) ->
     """The median seconds of a step: a batch forward and backward, as a worker would compute it."""
     recipe = study.file.recipe
     network = build(architecture, study.blocks, seed=study.file.seed)
-    plan = probe(network, recipe, batches.device, images=recipe.epochs * len(batches.train_labels))
+    plan = probe(network, recipe, batches.device)
     timed = Timed(network, plan, batches.device)
     seconds = [timed.step(recipe.batch_size) for _ in range(1 + STEPS)]
     known = [value for value in seconds[1:] if value is not None]

@@ -86,8 +86,6 @@ def _figures(trial: TrialRecord) -> dict[str, Any]:
     ]
     if trial.name is not None:
         names += ["name", "repeats", "accuracy_low", "accuracy_high"]
-    if trial.test_accuracy is not None:
-        names += ["test_accuracy", "test_low", "test_high"]
     figures = {name: getattr(trial, name) for name in names}
     last_seed = trial.seed + trial.repeats - 1
     return {"trial": trial.number, "weights_seed": last_seed, **figures, "versions": dict(trial.versions)}

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from nas.arch.recipe import usual
 from nas.arch.record import FAILED, StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
 from nas.errors import NasError, StudyFileError
@@ -91,7 +92,10 @@ def trained_as(table: Mapping[str, Any], epochs: int | None, overrides: Sequence
     problems += override(data, overrides) if not others else []
     if problems:
         raise StudyFileError(place, problems)
-    return data["train"] | ({} if epochs is None else {"epochs": epochs})
+    train = data["train"]
+    if train.get("optimizer") != table.get("optimizer") and train.get("learning_rate") == table.get("learning_rate"):
+        train |= usual(None, train.get("optimizer"))
+    return train | ({} if epochs is None else {"epochs": epochs})
 
 
 def _check_failures(storage: Storage, record: StudyRecord) -> None:

@@ -14,7 +14,7 @@ from nas.blocks.trace import cost
 from nas.errors import NasError
 from nas.net.build import Network
 from nas.net.memory import memory
-from nas.net.plan import free_bytes, machine, probe
+from nas.net.plan import free_bytes, is_brief, machine, probe
 from nas.store.engine import Storage
 from nas.store.plans import get_plan, least_failed_bytes, put_plan
 
@@ -48,7 +48,7 @@ class Plans:
         known = get_plan(self.storage, *self._key(architecture)) if self.storage else None
         if known is not None:
             return known
-        chosen = probe(network, self.recipe, self.device, images=self.images)
+        chosen = probe(network, self.recipe, self.device, brief=self._is_brief(architecture))
         chosen = self._fitting(architecture, chosen)
         return put_plan(self.storage, *self._key(architecture), chosen) if self.storage else chosen
 
@@ -64,8 +64,8 @@ class Plans:
         chosen = replace(plan, micro_batch=max(FEWEST, at_once // 2))
         if self.storage is None:
             return chosen
-        failed = self._predicted(architecture, plan.precision, at_once)
-        return put_plan(self.storage, *self._key(architecture), chosen, failed_bytes=failed)
+        predicted = self._predicted(architecture, plan.precision, at_once)
+        return put_plan(self.storage, *self._key(architecture), chosen, replaces=True, failed_bytes=predicted or None)
 
     def _fitting(self, architecture: Architecture, plan: Plan) -> Plan:
         """The plan with as many images at once as are predicted to fit: all of a batch, or half, a quarter …"""
@@ -76,6 +76,9 @@ class Plans:
         while at_once > FEWEST and self._predicted(architecture, plan.precision, at_once) >= limit:
             at_once = max(FEWEST, at_once // 2)
         return plan if at_once == self.recipe.batch_size else replace(plan, micro_batch=at_once)
+
+    def _is_brief(self, architecture: Architecture) -> bool:
+        return is_brief(self.images * cost(architecture, self.blocks).macs)
 
     def _limit(self) -> int:
         """The bytes that a training must stay under."""
@@ -88,6 +91,8 @@ class Plans:
 
     def _key(self, architecture: Architecture) -> tuple[str, str, int, str]:
         asked = f"{self.recipe.precision} {self.recipe.memory_format}"
+        if self._is_brief(architecture):
+            asked += " brief"
         return machine(self.device), architecture.fingerprint, self.recipe.batch_size, asked
 
 

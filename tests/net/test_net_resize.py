@@ -66,3 +66,13 @@ def test_network_is_shown_the_sizes(blocks, make, digits, start_size: float):
     train(network, make_batches(digits, 64), Recipe(epochs=4, start_size=start_size), seed=0)
     wanted = {0.5: [(4, 4), (6, 6), (8, 8)], 1.0: [(8, 8)]}[start_size]
     assert list(dict.fromkeys(seen)) == wanted
+
+
+def test_network_that_one_of_the_sizes_does_not_suit_sees_whole_images_alone(blocks, make):
+    # Of odd maps a strided convolution keeps the rest, and a pool does not: they meet at even ones alone.
+    halves = [[{"block": "conv", "width": 4, "kernel": 3, "stride": 2}], [{"layer": "max_pool", "size": 2}]]
+    join = {"join": "concat", "branches": halves}
+    network = build(make(join, join), blocks)
+    assert bears(network, (4, 4))
+    assert not bears(network, (6, 6))
+    assert sizes_of(network, GROWING)(1) is None

@@ -14,6 +14,7 @@ from nas.blocks.base import Block
 from nas.data.split import Split
 from nas.errors import ArchitectureError, OutOfMemory, TrainingFailed
 from nas.net.augment import Augmentation
+from nas.net.average import Average
 from nas.net.batches import make_batches
 from nas.net.build import build
 from nas.net.checkpoint import load_weights, plain_state, read_checkpoint, weights_bytes
@@ -332,7 +333,7 @@ def test_parts_of_a_batch_give_its_gradients(blocks, few, make) -> None:
         network = build(plain, blocks)
         network.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])) if module.training else None)
         losses.append(train(network, few, recipe, seed=0, plan=Plan(micro_batch=size)).history[0].loss)
-    assert seen == [64] * 4 + [24, 24, 16] * 4
+    assert seen == [64] * 4 + [22, 21, 21] * 4
     assert losses[1] == pytest.approx(losses[0], abs=1e-5)
 
 
@@ -388,3 +389,47 @@ def test_out_of_memory_is_an_error_of_its_own(blocks, few, make) -> None:
     network = build(make({"block": "failing", "width": 1, "how": "cpu"}), blocks.with_block(Failing))
     with pytest.raises(OutOfMemory):
         train(network, few, SHORT, seed=0)
+
+
+@pytest.mark.parametrize(("batch", "at_once", "wanted"), [(33, 16, [11, 11, 11]), (5, 2, [3, 2]), (2, 2, [2])])
+def test_no_part_of_a_batch_is_one_image(blocks, few, make, batch: int, at_once: int, wanted: list[int]) -> None:
+    # Behind a pool batch norm has one value a channel and image, and cannot work on one of them.
+    network = build(make({"layer": "global_average_pool"}, {"block": "conv", "width": 4, "kernel": 1}), blocks)
+    seen: list[int] = []
+    network.register_forward_pre_hook(lambda module, given: seen.append(len(given[0])))
+    images = replace(
+        few, batch_size=batch, train_images=few.train_images[:batch], train_labels=few.train_labels[:batch]
+    )
+    train(network, images, replace(SHORT, epochs=1), seed=0, plan=Plan(micro_batch=at_once))
+    assert seen[: len(wanted)] == wanted
+    assert max(seen) <= at_once + 1
+
+
+def test_memory_that_runs_out_in_making_batches_is_told_as_such(blocks, few, small) -> None:
+    class Greedy(Augmentation):
+        def taken(self, images, index, generator):
+            return torch.empty(1 << 60)
+
+    with pytest.raises(OutOfMemory):
+        train(build(small, blocks), replace(few, augmentation=Greedy()), SHORT, seed=0)
+
+
+class Shared(nn.Module):
+    """One convolution under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(1, 1, 3, padding=1)
+        self.second = self.first
+
+
+def test_average_of_weights_that_two_names_share_leaves_them_alone() -> None:
+    module = Shared()
+    average = Average(module, 0.9)
+    with torch.no_grad():
+        module.first.weight += 1
+    average.update(0)
+    before = module.first.weight.detach().clone()
+    with average.in_place():
+        assert not torch.equal(module.second.weight, before)
+    assert torch.equal(module.second.weight, before)

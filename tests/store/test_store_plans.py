@@ -34,7 +34,7 @@ def test_what_ran_out_of_memory_replaces_the_choice_and_is_remembered(storage):
     put_plan(storage, *KEY, Plan())
     assert least_failed_bytes(storage, "a machine") is None
     for images, predicted in ((32, 5_000_000_000), (16, 3_000_000_000)):
-        put_plan(storage, *KEY, Plan(micro_batch=images), failed_bytes=predicted)
+        put_plan(storage, *KEY, Plan(micro_batch=images), replaces=True, failed_bytes=predicted)
     assert get_plan(storage, *KEY) == Plan(micro_batch=16)
     assert least_failed_bytes(storage, "a machine") == 3_000_000_000
     assert least_failed_bytes(storage, "another") is None

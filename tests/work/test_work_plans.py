@@ -11,6 +11,7 @@ from nas.arch.recipe import Recipe
 from nas.arch.record import COMPLETE, Plan
 from nas.blocks.registry import load_blocks
 from nas.cli.main import main
+from nas.errors import NasError
 from nas.net.build import build
 from nas.net.memory import memory
 from nas.net.plan import machine, options
@@ -125,6 +126,17 @@ def test_smaller_plan_halves_and_is_remembered_by_machine(storage):
     assert asked.smaller(NETWORK, Plan("fp32", "contiguous", 2)) is None
 
 
+def raising(*_, **__):
+    raise NasError("not to be predicted")
+
+
+def test_network_that_cannot_be_predicted_spoils_nothing_for_others(storage, monkeypatch):
+    asked = plans(storage, precision="fp32", memory_format="contiguous")
+    monkeypatch.setattr(plans_module, "memory", raising)
+    assert asked.smaller(NETWORK, Plan("fp32", "contiguous")).micro_batch == 32
+    assert least_failed_bytes(storage, machine(CPU)) is None
+
+
 def test_training_that_runs_out_of_memory_is_tried_on_fewer_images_and_never_so_again(tmp_path, capsys):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "hungry.py").write_text(HUNGRY)
@@ -139,7 +151,7 @@ def test_training_that_runs_out_of_memory_is_tried_on_fewer_images_and_never_so_
     storage = open_storage(url)
     [trial] = trials(storage, find_study(storage, "first").id)
     assert (trial.state, len(trial_epochs(storage, trial.id))) == (COMPLETE, 2)
-    chosen = get_plan(storage, machine(CPU), trial.fingerprint, 64, "auto auto")
+    chosen = get_plan(storage, machine(CPU), trial.fingerprint, 64, "auto auto brief")
     assert chosen is not None
     assert chosen.micro_batch == 16
     storage.close()
