@@ -17,7 +17,7 @@ from nas.errors import DataError, NasError, NotFound, StudyFileError
 from nas.store.engine import open_storage
 from nas.store.ranking import best, find
 from nas.store.status import status
-from nas.store.studies import find_study, remove_study, update_study
+from nas.store.studies import find_study, list_studies, remove_study
 from nas.store.trials import history, trial_epochs
 from nas.work.confirm import confirm_study
 from nas.work.interval import holm, interval, welch
@@ -151,6 +151,32 @@ def test_baseline_is_the_same_search_at_random(study_file, url, opened):
     assert told(confirmed("small", url)) == told(found)  # whole by now, it is taken in unasked
 
 
+def test_baseline_tries_as_many_networks_as_the_study_has_by_now(study_file, url, opened):
+    words = ["search.sampler='evolution'", "search.trials=2"]
+    run_study(study_file(), storage=url, workers=0, device="cpu", overrides=words)
+    found = confirmed("small", url, top=1, seeds=1, baseline=True)
+    assert find_study(opened(), "small-random").trials == 2
+    # A study that grows leaves its baseline behind; what was confirmed by it stands all the same.
+    run_study(study_file(), storage=url, workers=0, device="cpu", overrides=words[:1])
+    again = confirmed("small", url, top=1, seeds=1)
+    assert "is not complete" in again.problem
+    assert {row.architecture for row in found.rows} <= {row.architecture for row in again.rows}
+    assert confirmed("small", url, top=1, seeds=1, baseline=True).problem == ""
+    assert find_study(opened(), "small-random").trials == 4
+    remove_study(opened(), "small-random")
+    with pytest.raises(NasError, match="of an earlier study 'small-random', which was removed"):
+        confirmed("small", url, top=1, seeds=1)
+
+
+def test_all_images_are_trained_on_though_the_search_took_some(study_file, url, opened):
+    run_study(study_file(), storage=url, workers=0, device="cpu", overrides=["train.images=300"])
+    confirmed("small", url, top=1, seeds=1)
+    assert find_study(opened(), "small-confirm-1x2").recipe["images"] is None
+    confirmed("small", url, top=1, seeds=1, overrides=("train.images=400", "train.optimizer=adam"))
+    (other,) = [one for one in list_studies(opened()) if one.name.startswith("small-confirm-1x2-")]
+    assert (other.recipe["images"], other.recipe["learning_rate"]) == (400, 0.003)
+
+
 def test_study_of_the_baseline_s_name_that_asks_something_else_is_none(study_file, url):
     run_study(study_file(name="small-random", epochs=1), storage=url, workers=0, device="cpu")
     run_study(study_file(), storage=url, workers=0, device="cpu", overrides=["search.sampler='evolution'"])
@@ -259,11 +285,14 @@ def test_confirmation_stopped_by_time_goes_on(searched, url):
     assert len(confirmed(searched, url, epochs=10).rows) == 2
 
 
-def test_failed_candidate_is_told(searched, url, opened):
-    record = find_study(opened(), searched)
-    low = {**record.config, "train": {**record.config["train"], "learning_rate": 1e30}}
-    update_study(opened(), record.id, config=low)
+def test_failed_candidate_is_told(searched, url):
     with pytest.raises(NasError, match="all 2 failed; the last: loss is not finite"):
+        confirmed(searched, url, overrides=("train.learning_rate=1e30",))
+
+
+def test_study_of_an_earlier_trainer_is_not_confirmed(searched, url, opened, monkeypatch):
+    monkeypatch.setattr("nas.arch.recipe.TRAINER_VERSION", 99)
+    with pytest.raises(NasError, match="earlier version of the trainer"):
         confirmed(searched, url)
 
 

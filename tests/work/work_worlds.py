@@ -12,7 +12,7 @@ from nas.store.status import status
 NAS = Path(sys.executable).with_name("nas")
 
 
-def wait_for(condition, seconds=60.0):
+def wait_for(condition, seconds=180.0):
     """The first true value of a condition, looked at again and again."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
