@@ -31,7 +31,7 @@ from nas.blocks.registry import load_blocks
 from nas.net.build import build
 from nas.net.memory import memory
 from nas.net.optimizer import optimizer_of
-from nas.net.train import loss_of
+from nas.net.score import loss_of
 
 TOLERANCE = {"fp32": 0.01, "bf16": 0.15}
 """How far the allocator's peak may be from the prediction, as a share; fp16 is no format of the trainer."""

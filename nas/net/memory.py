@@ -24,7 +24,7 @@ from nas.blocks.trace import cost, normalise
 from nas.errors import NasError, TrainingFailed, nearest
 from nas.net.build import Network, build
 from nas.net.optimizer import optimizer_of
-from nas.net.train import loss_of
+from nas.net.score import loss_of
 
 _aten = torch.ops.aten
 _FORMATS = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from nas.arch.recipe import BF16, CHANNELS_LAST, CONTIGUOUS, FP32, Recipe
 from nas.arch.record import Plan
 from nas.net.build import Network
+from nas.net.score import loss_of
 
 USUAL = Plan(FP32, CHANNELS_LAST)
 """What another plan must beat by `MARGIN`; so near one another the noise would decide, anew every time."""
@@ -119,10 +119,8 @@ class Timed:
         begun = time.perf_counter()
         try:
             with computing(self.plan, self.device):
-                given = self.network(images)
-                scores, heads = given if isinstance(given, tuple) else (given, [])
-                loss = sum(cross_entropy(one, labels) for one in (scores, *heads))
-            loss.backward()  # type: ignore[union-attr]
+                loss = loss_of(self.network, images, labels, 0.0)
+            loss.backward()  # type: ignore[no-untyped-call]
         except Exception:  # told by the training itself, if all plans break
             return None
         self._wait()

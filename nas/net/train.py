@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import cross_entropy, dropout
+from torch.nn.functional import dropout
 from torch.optim import Optimizer
 
 from nas.arch.recipe import Recipe, recipe_hash
@@ -23,6 +23,7 @@ from nas.net.checkpoint import Checkpoint, checkpoint_bytes
 from nas.net.optimizer import optimizer_of, take_step
 from nas.net.plan import USUAL, as_laid_out, computing, laid_out
 from nas.net.resize import Sizes, sizes_of
+from nas.net.score import Score, evaluate, loss_of
 
 LOOK_EVERY = 8
 """Batches between two looks at the loss and at whether to stop."""
@@ -54,20 +55,6 @@ class Trained:
         return sum(record.seconds for record in self.history)
 
 
-@dataclass(frozen=True)
-class Score:
-    """What a network makes of images: how many it gets right, of how many, and the mean cross-entropy."""
-
-    correct: int
-    count: int
-    loss: float
-
-    @property
-    def accuracy(self) -> float:
-        """The share that it gets right, 0 to 1."""
-        return self.correct / self.count
-
-
 def use_one_thread() -> None:
     """Let this process compute in one thread and in one order; to be called once at its start."""
     torch.set_num_threads(1)
@@ -93,32 +80,20 @@ def train(
     every few batches. A checkpoint's plan goes before `plan`. `scored`: after `every` epoch, or the `last` alone.
     Raises TrainingFailed where the loss is not finite or a block breaks, OutOfMemory where memory runs out.
     """
-    plan = start.plan if start else plan
     with _failures():
-        training = _begin(network, data, recipe, plan, seed, start)
-    steps, history = data.steps, training.history
+        training = _begin(network, data, recipe, start.plan if start else plan, seed, start)
+    history = training.history
     with _training_only(network, recipe, data.device):
         for epoch in range(len(history) + 1, recipe.epochs + 1):
             if _is_stale(history, recipe.patience):
                 break
-            begun, total = time.perf_counter(), torch.zeros((), device=data.device)
-            torch.manual_seed(mixed(seed, epoch))
-            network.train()
-            for step, (images, labels) in enumerate(_guarded(data.epoch(seed, epoch, training.sizes(epoch)))):
-                if step % LOOK_EVERY == 0 and should_stop():
-                    return training.ended(WAITING)
-                with _failures():
-                    total += training.gradients(images, labels)
-                    take_step(network, training.optimizer, recipe, (epoch - 1) * steps + step, recipe.epochs * steps)
-                    training.average.update((epoch - 1) * steps + step)
-                if step % LOOK_EVERY == LOOK_EVERY - 1:
-                    _check_finite(total.item(), epoch)
-            train_loss = _check_finite(total.item() / steps, epoch)
+            begun = time.perf_counter()
+            train_loss = training.epoch(data, epoch, should_stop)
+            if train_loss is None:
+                return training.ended(WAITING)
             score = training.score(data.validation()) if scored == EVERY or epoch == recipe.epochs else None
             history.append(_record(epoch, score, train_loss, time.perf_counter() - begun))
-            with _failures():
-                saved = training.checkpoint()
-            goes_on = on_epoch(history[-1], saved)
+            goes_on = on_epoch(history[-1], training.checkpoint())
             if not goes_on and epoch < recipe.epochs:
                 return training.ended(PRUNED)
     training.average.settle()
@@ -138,6 +113,23 @@ class _Training:
     sizes: Sizes
     seed: int
     history: list[EpochRecord]
+
+    def epoch(self, data: Batches, epoch: int, should_stop: Callable[[], bool]) -> float | None:
+        """Show every image once; the mean loss of the batches, None where that was stopped on the way."""
+        steps, total = data.steps, torch.zeros((), device=self.device)
+        torch.manual_seed(mixed(self.seed, epoch))
+        self.network.train()
+        for step, (images, labels) in enumerate(_guarded(data.epoch(self.seed, epoch, self.sizes(epoch)))):
+            if step % LOOK_EVERY == 0 and should_stop():
+                return None
+            done = (epoch - 1) * steps + step
+            with _failures():
+                total += self.gradients(images, labels)
+                take_step(self.network, self.optimizer, self.recipe, done, self.recipe.epochs * steps)
+                self.average.update(done)
+            if step % LOOK_EVERY == LOOK_EVERY - 1:
+                _check_finite(total.item(), epoch)
+        return _check_finite(total.item() / steps, epoch)
 
     def gradients(self, images: Tensor, labels: Tensor) -> Tensor:
         """Put the gradients of a batch's loss in place of the last ones; gives the loss.
@@ -182,35 +174,13 @@ class _Training:
         }
         state, hashed = self.network.state_dict(), recipe_hash(self.recipe)
         history = tuple(self.history)
-        return checkpoint_bytes(Checkpoint(state, moments, history, self.seed, hashed, self.plan, self.average.kept))
+        with _failures():
+            whole = Checkpoint(state, moments, history, self.seed, hashed, self.plan, self.average.kept)
+            return checkpoint_bytes(whole)
 
     def ended(self, state: str) -> Trained:
         """How it ended."""
         return Trained(state, tuple(self.history), str(self.device), self.plan.precision)
-
-
-@torch.no_grad()
-def evaluate(network: Network, batches: Iterable[Batch]) -> Score:
-    """The score of a network on batches, each image once; the network is left in inference mode."""
-    network.eval()
-    correct = count = 0
-    loss = 0.0
-    for images, labels in batches:
-        scores = network(images)
-        correct += int((scores.argmax(1) == labels).sum())
-        loss += float(cross_entropy(scores, labels, reduction="sum"))
-        count += len(labels)
-    return Score(correct, count, loss / count)
-
-
-def loss_of(network: Network, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Cross-entropy of the scores, plus that of each auxiliary head times its weight."""
-    given = network(images)
-    scores, heads = given if isinstance(given, tuple) else (given, [])
-    loss = cross_entropy(scores, labels, label_smoothing=smoothing)
-    for head, weight in zip(heads, network.loss_weights, strict=False):
-        loss = loss + weight * cross_entropy(head, labels, label_smoothing=smoothing)
-    return loss
 
 
 def _begin(

@@ -24,7 +24,8 @@ from nas.errors import NasError, TrainingFailed
 from nas.net.batches import make_batches
 from nas.net.build import build, without_heads
 from nas.net.memory import memory
-from nas.net.train import loss_of, train
+from nas.net.score import loss_of
+from nas.net.train import train
 
 BLOCKS = load_blocks(load=())
 BATCH = 16

@@ -19,7 +19,8 @@ from nas.net.batches import make_batches
 from nas.net.build import build
 from nas.net.checkpoint import load_weights, plain_state, read_checkpoint, weights_bytes
 from nas.net.optimizer import one_cycle, share_of_rate
-from nas.net.train import EVERY, LAST, evaluate, train, use_one_thread
+from nas.net.score import evaluate
+from nas.net.train import EVERY, LAST, train, use_one_thread
 
 SHORT = Recipe(epochs=3, batch_size=64)
 
