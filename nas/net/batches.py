@@ -57,8 +57,12 @@ class Batches:
         generator = torch.Generator().manual_seed(mixed(seed, epoch))
         order = torch.randperm(len(self.train_labels), generator=generator).to(self.device)
         for index in torch.split(order, self.batch_size)[: self.steps]:
-            images = scaled(self.augmentation.taken(self.train_images, index, generator), size)
-            yield self.augmentation.moved(self.normalised(images), generator), self.train_labels[index]
+            yield self._shown(index, generator, size), self.train_labels[index]
+
+    def _shown(self, index: Tensor, generator: torch.Generator, size: Size | None) -> Tensor:
+        """The training images of an index as they are shown; no other copy lives on while they are trained on."""
+        images = scaled(self.augmentation.taken(self.train_images, index, generator), size)
+        return self.augmentation.moved(self.normalised(images), generator)
 
     def validation(self) -> Iterator[Batch]:
         """The validation images, always in the same batches."""

@@ -15,6 +15,7 @@ from torch.profiler import ProfilerActivity, profile, record_function
 
 from nas.arch.read import architecture_from_json
 from nas.arch.recipe import Recipe
+from nas.arch.record import Plan
 from nas.blocks.base import Block
 from nas.blocks.registry import load_blocks
 from nas.blocks.sweep import first_choices
@@ -24,6 +25,7 @@ from nas.errors import NasError, TrainingFailed
 from nas.net.batches import make_batches
 from nas.net.build import build, without_heads
 from nas.net.memory import memory
+from nas.net.plan import USUAL
 from nas.net.score import loss_of
 from nas.net.train import train
 
@@ -96,7 +98,7 @@ def pixels(architecture, count: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (count, *architecture.input), dtype=np.uint8)
 
 
-def trained_peak(architecture, **recipe) -> int:
+def trained_peak(architecture, plan: Plan = USUAL, **recipe) -> int:
     """The most bytes allocated while the trainer does two steps, without the data set."""
     images, labels = pixels(architecture, 2 * BATCH), np.arange(2 * BATCH) % architecture.classes
     split = Split(images, labels, images[:2], labels[:2])
@@ -105,7 +107,7 @@ def trained_peak(architecture, **recipe) -> int:
         network = build(architecture, BLOCKS)
         data = make_batches(split, BATCH)
         with record_function("training"):
-            train(network, data, asked, seed=0)
+            train(network, data, asked, seed=0, plan=plan)
     own = sum(tensor.nbytes for tensor in (*network.parameters(), *network.buffers()))
     found = allocated(prof, "training")
     return found.peak - (found.before - own)
@@ -175,7 +177,7 @@ def test_training_peak_in_bf16_is_what_the_trainer_allocates(make, name) -> None
     parts = [{"block": name, "width": 32, "stride": 2, **first_choices(BLOCKS[name])}]
     architecture = make({"block": "conv", "width": 16, "kernel": 3}, *parts, input=(3, 32, 32))
     predicted = memory(architecture, BLOCKS, batch=BATCH, precision="bf16")
-    real = trained_peak(architecture, precision="bf16")
+    real = trained_peak(architecture, Plan("bf16", "channels_last"))
     assert predicted.training_peak_bytes == pytest.approx(real, rel=HALF_TOLERANCE)
     assert predicted.training_peak_bytes <= 1.01 * real
     assert predicted.training_peak_bytes < 0.75 * memory(architecture, BLOCKS, batch=BATCH).training_peak_bytes
