@@ -172,6 +172,10 @@ def test_training_peak_of_a_random_network_is_what_the_trainer_allocates(seed) -
     assert predicted.training_peak_bytes == pytest.approx(trained_peak(architecture, optimizer="adam"), rel=TOLERANCE)
 
 
+@pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(),
+    reason="this processor is too old for torch's bf16 convolutions: what stands in for them takes more memory",
+)
 @pytest.mark.parametrize("name", sorted(BLOCKS))
 def test_training_peak_in_bf16_is_what_the_trainer_allocates(make, name) -> None:
     parts = [{"block": name, "width": 32, "stride": 2, **first_choices(BLOCKS[name])}]
