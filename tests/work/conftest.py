@@ -1,42 +1,10 @@
 """Small worlds: a study on digits that takes seconds, storages in tmp_path, and `nas run` as a real process."""
 
-import json
 import os
 import subprocess
 
 import pytest
-from work_worlds import NAS
-
-STUDY = """
-name = "{name}"
-dataset = "digits"
-seed = {seed}
-[budget]
-params = "{params}"
-[space]
-blocks = {blocks}
-kernels = [3]
-widths = {{low = 8, high = 24, step = 8}}
-stages = [2]
-depths = [1]
-stem = {{kernels = [3], widths = [8]}}
-[search]
-trials = {trials}
-sampler = "random"
-pruner = "{pruner}"
-[train]
-epochs = {epochs}
-"""
-
-DEFAULTS = {
-    "name": "small",
-    "seed": 0,
-    "params": "6k",
-    "blocks": ["conv", "separable", "grouped"],
-    "trials": 4,
-    "pruner": "none",
-    "epochs": 2,
-}
+from work_worlds import NAS, write_study
 
 
 @pytest.fixture
@@ -50,10 +18,7 @@ def study_file(tmp_path):
     """Writes a study file; keywords change it."""
 
     def write(**changes):
-        values = {**DEFAULTS, **changes}
-        path = tmp_path / f"{values['name']}.toml"
-        path.write_text(STUDY.format(**{**values, "blocks": json.dumps(values["blocks"])}))
-        return path
+        return write_study(tmp_path, **changes)
 
     return write
 

@@ -1,6 +1,7 @@
 """Confirming a study and training one network, on real digits, by workers in this process or by real ones."""
 
 import json
+import shutil
 import signal
 from dataclasses import replace
 from statistics import fmean
@@ -8,7 +9,7 @@ from statistics import fmean
 import numpy as np
 import psutil
 import pytest
-from work_worlds import look, wait_for
+from work_worlds import look, wait_for, write_study
 
 from nas.arch.read import architecture_from_json
 from nas.cli.main import main
@@ -27,10 +28,18 @@ from nas.work.single import train_network
 CHOSEN = ("rank", "trial", "accuracy", "test_accuracy", "test_low", "test_high", "seed_accuracies")
 
 
+@pytest.fixture(scope="module")
+def searched_once(tmp_path_factory):
+    """A storage with a study of four networks, run to its end."""
+    folder = tmp_path_factory.mktemp("searched")
+    run_study(write_study(folder), storage=f"sqlite:///{folder}/nas.db", workers=0, device="cpu")
+    return folder / "nas.db"
+
+
 @pytest.fixture
-def searched(study_file, url):
-    """A study of four networks, run to its end."""
-    run_study(study_file(), storage=url, workers=0, device="cpu")
+def searched(searched_once, tmp_path):
+    """A study of four networks, run to its end, in a storage of the test's own."""
+    shutil.copy(searched_once, tmp_path / "nas.db")
     return "small"
 
 

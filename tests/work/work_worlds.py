@@ -1,5 +1,6 @@
-"""Looking at a run from outside."""
+"""Studies on digits that take seconds, and looking at a run from outside."""
 
+import json
 import sys
 import time
 from pathlib import Path
@@ -10,6 +11,46 @@ from nas.store.engine import open_storage
 from nas.store.status import status
 
 NAS = Path(sys.executable).with_name("nas")
+
+
+STUDY = """
+name = "{name}"
+dataset = "digits"
+seed = {seed}
+[budget]
+params = "{params}"
+[space]
+blocks = {blocks}
+kernels = [3]
+widths = {{low = 8, high = 24, step = 8}}
+stages = [2]
+depths = [1]
+stem = {{kernels = [3], widths = [8]}}
+[search]
+trials = {trials}
+sampler = "random"
+pruner = "{pruner}"
+[train]
+epochs = {epochs}
+"""
+
+DEFAULTS = {
+    "name": "small",
+    "seed": 0,
+    "params": "6k",
+    "blocks": ["conv", "separable", "grouped"],
+    "trials": 4,
+    "pruner": "none",
+    "epochs": 2,
+}
+
+
+def write_study(folder, **changes):
+    """A study file in a folder; keywords change it."""
+    values = {**DEFAULTS, **changes}
+    path = folder / f"{values['name']}.toml"
+    path.write_text(STUDY.format(**{**values, "blocks": json.dumps(values["blocks"])}))
+    return path
 
 
 def wait_for(condition, seconds=180.0):
