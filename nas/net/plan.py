@@ -27,9 +27,9 @@ STEP_SECONDS = 0.045
 """A timed step of the fastest plan takes about so long: the images for it are as few as that needs."""
 
 WORTH_MACS = 5 * 10**10
-"""A training of fewer multiply-adds, all images and epochs together, is over in seconds: it gets a first look alone."""
+"""A training of fewer multiply-adds, all images and epochs together, is over in seconds: nothing is timed for it."""
 
-HOPELESS = 2.0
+HOPELESS = 3.0
 """A plan so many times slower than the fastest on two images is not timed on more."""
 
 UNBOUNDED = 2**62
@@ -53,24 +53,21 @@ def is_brief(macs: int) -> bool:
 
 
 def probe(network: Network, recipe: Recipe, device: torch.device, *, brief: bool = False) -> Plan:
-    """The plan by which training steps of a network take least time here, or by a `brief` look are not hopeless.
+    """The plan by which training steps of a network take least time here; of a `brief` training the usual one.
 
     The network is left as it is. A recipe that names both precision and memory format is taken at its word. A plan
     that breaks is left out; where all do, the training will say why.
     """
     open_plans = options(recipe, device)
-    if len(open_plans) == 1:
+    if brief or len(open_plans) == 1:
         return open_plans[0]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         seconds = _screened([Timed(network, plan, device) for plan in open_plans])
         if not seconds:
             return open_plans[0]
-        if not brief:
-            per_image = min(seconds.values()) / 2
-            count = max(2, min(recipe.batch_size, int(STEP_SECONDS / per_image)))
-            return _fastest(_in_turn(list(seconds), count))
-    first_look = {timed.plan: taken for timed, taken in seconds.items()}
-    return USUAL if USUAL in first_look else _fastest(first_look)
+        per_image = min(seconds.values()) / 2
+        count = max(2, min(recipe.batch_size, int(STEP_SECONDS / per_image)))
+        return _fastest(_in_turn(list(seconds), count))
 
 
 def _screened(contenders: list[Timed]) -> dict[Timed, float]:

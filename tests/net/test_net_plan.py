@@ -3,7 +3,6 @@
 import time
 from dataclasses import replace
 
-import pytest
 import torch
 from torch import nn
 
@@ -12,7 +11,7 @@ from nas.arch.record import Plan
 from nas.blocks.base import Block
 from nas.net.build import build
 from nas.net.checkpoint import weights_bytes
-from nas.net.plan import UNBOUNDED, USUAL, as_laid_out, free_bytes, laid_out, machine, options, probe
+from nas.net.plan import UNBOUNDED, USUAL, as_laid_out, free_bytes, is_brief, laid_out, machine, options, probe
 
 CPU = torch.device("cpu")
 
@@ -78,10 +77,18 @@ def slow_network(blocks, make, slow: str):
     return build(make(*parts, input=(1, 12, 12)), blocks.with_block(Slow))
 
 
-@pytest.mark.parametrize("brief", [False, True])
-def test_probe_takes_the_faster_precision(blocks, make, brief: bool):
-    plan = probe(slow_network(blocks, make, "fp32"), Recipe(), CPU, brief=brief)
+def test_probe_takes_the_faster_precision(blocks, make):
+    plan = probe(slow_network(blocks, make, "fp32"), Recipe(), CPU)
     assert plan.precision == "bf16"
+
+
+def test_brief_training_is_computed_in_the_usual_way_that_the_recipe_allows(blocks, make):
+    network = slow_network(blocks, make, "fp32")
+    assert probe(network, Recipe(), CPU, brief=True) == USUAL
+    assert probe(network, Recipe(precision="bf16"), CPU, brief=True) == Plan("bf16", "channels_last")
+    assert probe(network, Recipe(memory_format="contiguous"), CPU, brief=True) == Plan("fp32", "contiguous")
+    assert is_brief(10**9)
+    assert not is_brief(10**12)
 
 
 def test_probe_leaves_out_what_breaks(blocks, make):
