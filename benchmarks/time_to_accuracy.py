@@ -75,21 +75,21 @@ TASKS = {
         input=(1, 28, 28),
         plain_epochs=5,
         plain_augmented=False,
-        recipe={"epochs": 2, "batch_size": 64, "learning_rate": 0.1},
+        recipe={"epochs": 2, "start_size": 0.6},
     ),
     "fashion-mnist": Task(
         parts=(conv(28), conv(28), conv(44, 2), conv(44), conv(60, 2), conv(60)),
         input=(1, 28, 28),
         plain_epochs=15,
         plain_augmented=True,
-        recipe={"epochs": 6, "batch_size": 64, "learning_rate": 0.1, "flip": True},
+        recipe={"epochs": 6, "start_size": 0.6, "crop": 2, "flip": True},
     ),
     "cifar10": Task(
         parts=(conv(32), {"layer": "max_pool", "size": 2}, conv(64), conv(64), conv(112, 2), conv(112)),
         input=(3, 32, 32),
         plain_epochs=10,
         plain_augmented=True,
-        recipe={"epochs": 5, "batch_size": 64, "learning_rate": 0.1, "flip": True},
+        recipe={"epochs": 5, "start_size": 0.6, "crop": 4, "flip": True},
     ),
 }
 
