@@ -277,7 +277,7 @@ def test_confirmation_killed_in_the_middle_ends_as_if_it_had_not_been(searched, 
         rows = history(opened(), find_study(opened(), name).id) if found else []
         return next((one for one in rows if one.epochs_done > 20 and one.finished is None), None)
 
-    worker = int(wait_for(in_the_second).worker.split(":")[1])
+    worker = int(wait_for(in_the_second, 180).worker.split(":")[1])
     begun.send_signal(signal.SIGKILL)
     begun.wait()
     wait_for(lambda: not psutil.pid_exists(worker))
