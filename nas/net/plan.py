@@ -32,6 +32,9 @@ WORTH_MACS = 5 * 10**10
 HOPELESS = 3.0
 """A plan so many times slower than the fastest on two images is not timed on more."""
 
+FIRST_SECONDS = 0.05
+"""What a first step may take longer than later ones: kernels are made in it."""
+
 UNBOUNDED = 2**62
 
 _FORMATS = {CONTIGUOUS: torch.contiguous_format, CHANNELS_LAST: torch.channels_last}
@@ -75,7 +78,7 @@ def _screened(contenders: list[Timed]) -> dict[Timed, float]:
     found: dict[Timed, float] = {}
     for timed in contenders:
         first = timed.step(2)
-        if first is None or first > 10 * min(found.values(), default=first):
+        if first is None or first > HOPELESS * min(found.values(), default=first) + FIRST_SECONDS:
             continue
         found[timed] = min(timed.step(2) or first, timed.step(2) or first)
     least = min(found.values(), default=0.0)
