@@ -18,7 +18,7 @@ KEEP_FREED = {
     "MALLOC_TOP_PAD_": str(64 * 2**20),
 }
 """Has glibc keep the memory of freed maps for the next step. Left to itself it gives them back to the system, and each
-step takes them page by page again: tens of thousands of page faults, a tenth of a step of depthwise convolutions."""
+step takes them page by page again, by tens of thousands of page faults."""
 
 
 class Child:
