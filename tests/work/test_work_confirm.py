@@ -1,8 +1,9 @@
 """Confirming a study and training one network, on real digits, by workers in this process or by real ones."""
 
 import json
-import shutil
 import signal
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from statistics import fmean
 
@@ -39,7 +40,9 @@ def searched_once(tmp_path_factory):
 @pytest.fixture
 def searched(searched_once, tmp_path):
     """A study of four networks, run to its end, in a storage of the test's own."""
-    shutil.copy(searched_once, tmp_path / "nas.db")
+    # Not as a file: what was written last may still stand beside it, in the write-ahead log.
+    with closing(sqlite3.connect(searched_once)) as whole, closing(sqlite3.connect(tmp_path / "nas.db")) as own:
+        whole.backup(own)
     return "small"
 
 
