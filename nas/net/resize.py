@@ -31,7 +31,7 @@ def sizes_of(network: Network, recipe: Recipe) -> Sizes:
 def size_of(recipe: Recipe, whole: Size, epoch: int) -> Size:
     """Height and width at which images are shown in an epoch (from 1): even numbers, up a line to the whole size."""
     growing = GROWS_UNTIL * recipe.epochs
-    if epoch > growing:
+    if epoch > growing or recipe.start_size == 1.0:
         return whole
     share = recipe.start_size + (1 - recipe.start_size) * (epoch - 1) / growing
     height, width = (min(side, max(2, 2 * round(share * side / 2))) for side in whole)

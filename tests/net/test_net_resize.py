@@ -25,6 +25,7 @@ def test_images_grow_to_their_whole_size_and_stay_there():
 
 def test_images_of_odd_sides_are_whole_at_the_end():
     assert size_of(GROWING, (9, 5), 10) == (9, 5)
+    assert {size_of(Recipe(epochs=10), (9, 5), epoch) for epoch in range(1, 11)} == {(9, 5)}
 
 
 def test_scaled_images_are_smoothed_and_stay_bytes():
