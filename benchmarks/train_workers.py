@@ -1,4 +1,4 @@
-"""What a second worker adds: two training processes, each pinned to a core, together against one alone."""
+"""What a second worker adds: two processes as our workers are started, each pinned to a core, against one alone."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
+import torch
 from train_networks import BLOCKS, proposed
 from train_ours import choose, timed_batches, train_steps
 
 from nas.data.images import Array
 from nas.net.build import build
+from nas.work.child import KEEP_FREED
 
 BAR = 1.85
 """Images a second of two against one, on an idle machine."""
@@ -25,13 +28,19 @@ BUDGET = 100_000
 MEASURED = ("conv", "separable")
 """The networks: one dense, one depthwise, of `BUDGET` parameters."""
 
+CONTROL = "control"
+"""Instead of a network: products of matrices that fit a core's own cache, which share nothing. What two processes of
+this reach against one is what the machine has to give."""
+
 
 class Process:
     """A training process on one core that trains so many seconds when told to."""
 
     def __init__(self, script: Path, block: str, core: int) -> None:
         command = [sys.executable, str(script), "--serve", block]
-        self.child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        environment = {**KEEP_FREED, **os.environ, "OMP_NUM_THREADS": "1"}
+        pipe = subprocess.PIPE
+        self.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
         os.sched_setaffinity(self.child.pid, {core})
         self.heard()
 
@@ -54,19 +63,36 @@ class Process:
 
 
 def serve(block: str, images: Array, labels: Array, batch: int) -> None:
-    """The process's side: for each line of seconds, train about so long, and tell images and seconds of the clock."""
-    [one] = proposed((block,), (BUDGET,))
-    network, batches = build(one.architecture, BLOCKS), timed_batches(images, labels, batch)
-    choice = choose(network, batches)
-    train_steps(network, batches, choice, 2)
+    """The process's side: for each line of seconds, work about so long, and tell images and seconds of the clock."""
+    work = products if block == CONTROL else training(block, images, labels, batch)
+    work()
     print("{}", flush=True)
     for line in sys.stdin:
-        # A few steps at a time, so that both processes end together.
-        steps, begun, count = 4, time.perf_counter(), 0
+        begun, count = time.perf_counter(), 0
         while time.perf_counter() - begun < float(line):
-            train_steps(network, batches, choice, steps)
-            count += steps * batch
+            count += work()
         print(json.dumps({"images": count, "seconds": time.perf_counter() - begun}), flush=True)
+
+
+def training(block: str, images: Array, labels: Array, batch: int) -> Callable[[], int]:
+    """A few training steps at a time, so that two processes end together; tells the images."""
+    [one] = proposed((block,), (BUDGET,))
+    network, batches = build(one.architecture, BLOCKS), timed_batches(images, labels, batch)
+    choice, steps = choose(network, batches), 4
+
+    def some() -> int:
+        train_steps(network, batches, choice, steps)
+        return steps * batch
+
+    return some
+
+
+def products() -> int:
+    """So many products of matrices; an image stands for each."""
+    matrix, count = torch.ones(96, 96), 200
+    for _ in range(count):
+        torch.mm(matrix, matrix)
+    return count
 
 
 def compared_workers(script: Path, rounds: int, seconds: float) -> dict[str, Any]:
@@ -75,7 +101,7 @@ def compared_workers(script: Path, rounds: int, seconds: float) -> dict[str, Any
     if len(cores) < 2:
         raise SystemExit("two cores are needed, on a system that pins processes to them")
     load = [round(value, 2) for value in os.getloadavg()]
-    found = {block: of_block(script, block, cores, rounds, seconds) for block in MEASURED}
+    found = {block: of_block(script, block, cores, rounds, seconds) for block in (*MEASURED, CONTROL)}
     for block, one in found.items():
         print(f"{block:10} alone {one['alone']:,.0f}, together {one['together']:,.0f} images/s: {one['ratio']:.2f}x")
     return {"bar": BAR, "budget": BUDGET, "rounds": rounds, "load_before": load, **found}
