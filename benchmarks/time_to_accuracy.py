@@ -55,11 +55,12 @@ class Task(NamedTuple):
     plain_epochs: int
     plain_augmented: bool
     recipe: dict[str, Any]
+    head: str = "global_average_pool"
 
     @property
     def architecture(self) -> Architecture:
         """The network."""
-        parts = [*self.parts, {"layer": "global_average_pool"}, {"layer": "dense", "width": "classes"}]
+        parts = [*self.parts, {"layer": self.head}, {"layer": "dense", "width": "classes"}]
         return architecture_from_json({"format": 1, "input": list(self.input), "classes": 10, "parts": parts})
 
 
@@ -68,24 +69,27 @@ def conv(width: int, stride: int = 1) -> dict[str, Any]:
     return {"block": "conv", "width": width, "kernel": 3, "stride": stride}
 
 
+POOL = {"layer": "max_pool", "size": 2}
+
 # The plain epochs were set before ours were looked at; ours were chosen by accuracy on the images held out.
 TASKS = {
     "mnist": Task(
-        parts=(conv(16), conv(32, 2), conv(48, 2)),
+        parts=(conv(16), POOL, conv(28), POOL),
         input=(1, 28, 28),
         plain_epochs=5,
         plain_augmented=False,
-        recipe={"epochs": 2, "start_size": 0.6},
+        recipe={"epochs": 2},
+        head="flatten",
     ),
     "fashion-mnist": Task(
         parts=(conv(28), conv(28), conv(44, 2), conv(44), conv(60, 2), conv(60)),
         input=(1, 28, 28),
         plain_epochs=15,
         plain_augmented=True,
-        recipe={"epochs": 6, "start_size": 0.6, "crop": 2, "flip": True},
+        recipe={"epochs": 5, "start_size": 0.6, "crop": 1, "flip": True},
     ),
     "cifar10": Task(
-        parts=(conv(32), {"layer": "max_pool", "size": 2}, conv(64), conv(64), conv(112, 2), conv(112)),
+        parts=(conv(32), POOL, conv(64), conv(64), conv(112, 2), conv(112)),
         input=(3, 32, 32),
         plain_epochs=10,
         plain_augmented=True,

@@ -60,12 +60,6 @@ class Network(nn.Module):
             raise BlockError(f"block {step.part.block!r} made of {given[0]} {given[1]}, not {given[2]} as it must")
         return value
 
-    def main_modules(self) -> Iterator[nn.Module]:
-        """Every module of the network as used at inference, inner ones too, in the order of running."""
-        for step in self.plain_steps:
-            if step.op == MODULE:
-                yield from self.get_submodule(step.name).modules()
-
     @property
     def auxiliary(self) -> tuple[str, ...]:
         """The names of the modules that exist for training alone."""

@@ -149,10 +149,10 @@ def computing(plan: Plan, device: torch.device) -> torch.autocast:
 
 
 def machine(device: torch.device) -> str:
-    """What a plan holds for: the processor's name and what torch uses of it, or the CUDA device's."""
+    """What a plan holds for: the processor's name and what torch uses of it, or the CUDA device's; torch's version."""
     if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}"
+        return f"{torch.cuda.get_device_name(device)}, torch {torch.__version__}"
+    return f"{_processor()}, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}"
 
 
 def _processor() -> str:

@@ -24,6 +24,7 @@ from nas.net.optimizer import optimizer_of, take_step
 from nas.net.plan import USUAL, as_laid_out, computing, laid_out
 from nas.net.resize import Sizes, sizes_of
 from nas.net.score import Score, evaluate, loss_of
+from nas.net.steps import MODULE
 
 LOOK_EVERY = 8
 """Batches between two looks at the loss and at whether to stop."""
@@ -230,7 +231,8 @@ def _is_stale(history: list[EpochRecord], patience: int) -> bool:
 @contextmanager
 def _training_only(network: Network, recipe: Recipe, device: torch.device) -> Iterator[None]:
     """What holds while a network is trained: random numbers of its own, and dropout before its last dense layer."""
-    dense = [module for module in network.main_modules() if isinstance(module, nn.Linear)]
+    layers = [network.get_submodule(step.name) for step in network.plain_steps if step.op == MODULE]
+    dense = [layer for layer in layers if isinstance(layer, nn.Linear)]
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         if not recipe.dropout or not dense:
             yield

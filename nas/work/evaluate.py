@@ -32,7 +32,7 @@ class Trainer:
     """Trains the trials of one study: its images on a device, its recipe, its seed, and how often it trains each.
 
     The first training is from the study's seed, each further one from the next number; their epochs are counted on.
-    How each network is computed is noted in the `storage`, if there is one.
+    How each network is computed is noted in the `storage`, if there is one. `workers` share the device's memory.
     """
 
     blocks: Blocks
@@ -42,6 +42,7 @@ class Trainer:
     repeats: int = 1
     scored: str = EVERY
     storage: Storage | None = None
+    workers: int = 1
 
     def __call__(self, claim: Claim, report: Report, stopped: Callable[[], bool]) -> Outcome | None:
         """Train the claimed network; whatever breaks in it ends the trial with a reason, never the study."""
@@ -88,7 +89,7 @@ class Trainer:
     ) -> tuple[Trained, Network]:
         """One training; where memory runs out it begins anew with fewer images at once."""
         images = self.recipe.epochs * len(self.batches.train_labels)
-        plans = Plans(self.blocks, self.recipe, self.batches.device, images, self.storage)
+        plans = Plans(self.blocks, self.recipe, self.batches.device, images, self.storage, self.workers)
         plan = start.plan if start else None
         while True:
             network = build(architecture, self.blocks, seed=seed)

@@ -124,7 +124,7 @@ def _fleet(store: Storage, record: StudyRecord, study: Study, blocks: Blocks, jo
         return InProcess(job, blocks)
     count = min(count, record.trials)
     images = shared_images(study) if os.name == "posix" else None  # elsewhere no process is handed a descriptor
-    job = replace(job, images=images.fileno() if images else None)
+    job = replace(job, images=images.fileno() if images else None, workers=count)
     cores = enumerate(pins(count, usable_cores(), job.device))
     return Processes(store, record, [replace(job, slot=slot, core=core) for slot, core in cores], images)
 

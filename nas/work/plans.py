@@ -19,7 +19,7 @@ from nas.store.engine import Storage
 from nas.store.plans import get_plan, least_failed_bytes, put_plan
 
 MOST_OF_FREE = 0.8
-"""A training may be predicted to take so much of the memory that is free."""
+"""The trainings under way may together be predicted to take so much of the memory that is free."""
 
 ROUGHLY = 80
 """A training step takes fewer bytes than this for each activation of the batch: most are far from any limit so, and
@@ -33,7 +33,7 @@ FEWEST = 2
 class Plans:
     """The plans of a study's networks on this machine, noted in the storage where there is one.
 
-    `images`: how many a whole training shows, all epochs together.
+    `images`: how many a whole training shows, all epochs together. `workers`: among how many memory is shared out.
     """
 
     blocks: Blocks
@@ -41,6 +41,7 @@ class Plans:
     device: torch.device
     images: int
     storage: Storage | None = None
+    workers: int = 1
 
     def of(self, network: Network) -> Plan:
         """The plan of a network; the same again whenever it is trained on such a machine from this storage."""
@@ -82,7 +83,7 @@ class Plans:
 
     def _limit(self) -> int:
         """The bytes that a training must stay under."""
-        free = int(MOST_OF_FREE * free_bytes(self.device))
+        free = int(MOST_OF_FREE * free_bytes(self.device) / self.workers)
         failed = least_failed_bytes(self.storage, machine(self.device)) if self.storage else None
         return free if failed is None else min(free, failed)
 

@@ -43,7 +43,7 @@ class Job:
     """What a worker process is started with; given on standard input, since a storage URL may hold a password.
 
     `images` is the descriptor of memory shared with the runner that holds the study's images; None: it loads them for
-    itself. `core` is the processor's core to compute on; None: any.
+    itself. `core` is the processor's core to compute on; None: any. `workers`: how many share the device's memory.
     """
 
     storage: str
@@ -55,6 +55,7 @@ class Job:
     parent: int = 0
     images: int | None = None
     core: int | None = None
+    workers: int = 1
 
     def to_json(self) -> str:
         """The job as one line."""
@@ -110,7 +111,7 @@ def _trainer(job: Job, storage: Storage, study: StudyFile, record: StudyRecord, 
     split = _loaded(job, study, record) if job.images is None else Split(**mapped(job.images, record.dataset_hash))
     batches = make_batches(split, recipe.batch_size, job.device, augmentation_of(recipe), _normalisation(record))
     scored = EVERY if study.scored_on == VALIDATION else LAST
-    return Trainer(blocks, batches, recipe, record.seed, study.repeats, scored, storage)
+    return Trainer(blocks, batches, recipe, record.seed, study.repeats, scored, storage, job.workers)
 
 
 def _loaded(job: Job, study: StudyFile, record: StudyRecord) -> Split:

@@ -116,5 +116,5 @@ def test_network_and_images_lie_as_the_plan_says(blocks, make):
 
 
 def test_machine_and_its_memory_are_told():
-    assert machine(CPU).endswith(torch.backends.cpu.get_cpu_capability())
+    assert machine(CPU).endswith(f"{torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}")
     assert 2**26 < free_bytes(CPU) <= UNBOUNDED

@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from nas.arch.cost import Cost
+from nas.arch.read import architecture_from_json
 from nas.arch.recipe import Recipe, recipe_hash
 from nas.arch.record import COMPLETE, PRUNED, WAITING, Plan
 from nas.blocks.base import Block
@@ -374,6 +375,38 @@ def test_dropout_acts_before_the_last_dense_layer_in_training_alone(blocks, few,
     plain, dropped = (train(network, few, replace(still, dropout=rate), seed=0).history[0] for rate in (0.0, 0.9))
     assert dropped.train_loss > 1.05 * plain.train_loss
     assert dropped.loss == pytest.approx(plain.loss, abs=0.05)
+
+
+class Squeezing(Block):
+    """Weighs its channels by what a dense layer of its own makes of their means."""
+
+    name = "squeezing"
+
+    def build(self, in_channels: int, width: int, stride: int) -> nn.Module:
+        return Squeeze(in_channels)
+
+
+class Squeeze(nn.Module):
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(channels, channels)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x * self.dense(x.mean((2, 3)))[:, :, None, None]
+
+
+def test_dropout_leaves_the_inside_of_blocks_alone(blocks, few) -> None:
+    parts = [
+        {"layer": "conv", "width": "classes", "kernel": 3},
+        {"block": "squeezing", "width": 10},
+        {"layer": "global_average_pool"},
+        {"layer": "flatten"},
+    ]
+    data = {"format": 1, "input": [1, 8, 8], "classes": 10, "parts": parts}
+    network = build(architecture_from_json(data), blocks.with_block(Squeezing))
+    still = replace(SHORT, epochs=1, learning_rate=1e-30)
+    losses = [train(network, few, replace(still, dropout=rate), seed=0).history[0].train_loss for rate in (0.0, 0.9)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-4)
 
 
 def test_training_ends_early_where_nothing_gets_better(blocks, few, small) -> None:

@@ -1,6 +1,7 @@
 """Plans chosen, kept and made smaller where memory runs out, by real trainings."""
 
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -109,6 +110,14 @@ def test_images_at_once_are_as_many_as_are_predicted_to_fit(monkeypatch):
         monkeypatch.setattr(plans_module, "free_bytes", lambda device, bound=bound: 1 + int(bound / 0.8))
         chosen = plans(precision="fp32", memory_format="contiguous").of(build(NETWORK, BLOCKS))
         assert chosen.micro_batch == wanted
+
+
+def test_workers_share_the_memory_that_is_free(monkeypatch):
+    peak = memory(NETWORK, BLOCKS, batch=64).training_peak_bytes
+    monkeypatch.setattr(plans_module, "free_bytes", lambda device: 1 + int(3.5 * peak / 0.8))
+    asked = plans(precision="fp32", memory_format="contiguous")
+    chosen = [replace(asked, workers=workers).of(build(NETWORK, BLOCKS)).micro_batch for workers in (1, 3, 4)]
+    assert chosen == [0, 0, 32]
 
 
 def test_smaller_plan_halves_and_is_remembered_by_machine(storage):
