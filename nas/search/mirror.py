@@ -21,8 +21,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord, Value
+from nas.search.named import quiet
 from nas.search.params import replayed
-from nas.search.sampler import quiet
 from nas.store.engine import Storage, configure_sqlite, engine_options
 from nas.store.status import counts
 from nas.store.trials import claim_mirrored, mirrored, unmark_mirrored, unmirrored

@@ -8,6 +8,7 @@ from itertools import islice
 from typing import Any
 
 import optuna
+from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState, create_trial
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, Candidate, TrialRecord, Value
@@ -15,9 +16,9 @@ from nas.arch.spec import Architecture, BlockPart
 from nas.blocks.registry import Blocks
 from nas.blocks.trace import cost, normalise
 from nas.search.costs import Costs
+from nas.search.named import make_sampler, quiet, sampler_for
 from nas.search.params import replayed
 from nas.search.project import Projected, project
-from nas.search.sampler import make_sampler, quiet, sampler_for
 from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
 
@@ -57,7 +58,7 @@ class Proposer:
         self.sampler = sampler_for(sampler, space, trials)
         self.trials, self.seed = trials, seed
         self.random = random.Random(seed)
-        self.study = optuna.create_study(direction="maximize", sampler=make_sampler(self.sampler, trials, seed))
+        self.study = optuna.create_study(direction="maximize", sampler=self._sampler(seed))
         self.known: set[str] = set()
         """Fingerprints of the study's networks and of those proposed to it."""
         self.open: dict[str, Trial | int] = {}
@@ -103,7 +104,10 @@ class Proposer:
         """Draw other numbers than the workers before, who began this study with the same seed."""
         seed = (self.seed + 7919 * trials) % 2**31
         self.random.seed(seed)
-        self.study.sampler = make_sampler(self.sampler, self.trials, seed)
+        self.study.sampler = self._sampler(seed)
+
+    def _sampler(self, seed: int) -> BaseSampler:
+        return make_sampler(self.sampler, self.trials, seed, self.costs, fill=self.fill)
 
     def _of_sampler(self) -> Candidate | None:
         """The first new network that the sampler draws; one that finds none is asked less the next time."""

@@ -209,7 +209,7 @@ def _of_one_kind(data: Mapping[str, Any]) -> list[str]:
     lines = [
         f"{key}: missing; allowed: a table with {', '.join(keys(key))}"
         for key in ("space", "search")
-        if key not in data
+        if data.get(key) is None
     ]
     if "repeats" in data:
         lines.append("repeats: only a study that lists its candidates ([[architecture]]) repeats their trainings")

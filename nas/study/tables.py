@@ -13,7 +13,7 @@ from nas.arch.record import LIMITS, TEST, VALIDATION, Value
 from nas.study.budget import Budget, parse_count
 from nas.study.numbers import MOST_VALUES, ListOf, OneOf, Real, Whole, flag, plain, shown, study_name, text
 
-SAMPLERS = ("auto", "tpe", "random", "evolution", "gp", "grid")
+SAMPLERS = ("auto", "budget", "tpe", "random", "evolution", "gp", "grid")
 SCORES = (VALIDATION, TEST)
 PRUNERS = ("auto", "none", "median", "hyperband")
 

@@ -36,7 +36,7 @@ def study(storage):
     return create_study(storage, study_record(SPACE))
 
 
-@pytest.mark.parametrize("sampler", ["auto", "evolution"])
+@pytest.mark.parametrize("sampler", ["auto", "budget", "evolution"])
 def test_study_ends_with_exactly_its_trials(storage, study, sampler):
     assert work(search(storage, study, sampler=sampler)) == 12
     told = status(storage, "toy")

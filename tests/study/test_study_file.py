@@ -335,6 +335,14 @@ def test_any_data_is_a_study_or_a_study_file_error(data):
     assert config is None or outcome(config) == config
 
 
+@pytest.mark.parametrize("table", ["space", "search"])
+def test_table_of_nothing_is_missing(table):
+    space = {"blocks": ["conv"], "kernels": [3], "widths": [8], "stages": [1], "depths": [1]}
+    data = {"name": "a", "dataset": "digits", "space": space, "search": {"trials": 1}, table: None}
+    with pytest.raises(StudyFileError, match=f"{table}: missing; allowed: a table with"):
+        study_from_data(data)
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.sampled_from(["", "budget", "space", "search", "train"]), KEYS, TREES)
 def test_one_value_of_any_kind_in_a_good_study_is_told_or_taken(table, key, value):

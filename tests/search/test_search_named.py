@@ -6,7 +6,7 @@ import optuna
 from optuna.trial import TrialState
 from search_worlds import make, tiny
 
-from nas.search.sampler import make_sampler, sampler_for
+from nas.search.named import make_sampler, sampler_for
 
 
 def test_auto_goes_through_a_space_no_larger_than_the_study():

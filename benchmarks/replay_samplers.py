@@ -1,0 +1,117 @@
+"""Who searches a table in the replay benchmark: Optuna's samplers as people use them, two classics, and ours."""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
+from optuna.trial import FrozenTrial, TrialState
+from replay_tables import Table
+
+from nas.search.named import RegularisedEvolution
+from nas.search.sampler import BudgetSampler, Made
+
+OVER = "over"
+"""The attribute of a trial that says by what share its cost is over the limit; at most 0: it is not."""
+
+
+class Space:
+    """A table as a space to draw from: ordered choices as places, others by name."""
+
+    def __init__(self, table: Table, limits: Mapping[str, float]) -> None:
+        self.table, self.limits = table, limits
+        self.distributions: dict[str, BaseDistribution] = {
+            name: IntDistribution(0, len(values) - 1) if ordered else CategoricalDistribution(values)
+            for name, values, ordered in zip(table.names, table.values, table.ordered, strict=True)
+        }
+
+    def row(self, named: Mapping[str, Any]) -> int | None:
+        """The table's row of these choices; None where it has none."""
+        choices = zip(self.table.names, self.table.values, self.table.ordered, strict=True)
+        return self.table.place.get(tuple(named[n] if ordered else vs.index(named[n]) for n, vs, ordered in choices))
+
+    def over(self, row: int | None) -> float:
+        """By what share a row is over its tightest limit."""
+        if row is None:
+            return 1.0
+        return max((float(self.table.costs[name][row]) / limit - 1 for name, limit in self.limits.items()), default=0.0)
+
+    def make(self, named: Mapping[str, Any]) -> Made | None:
+        """For our sampler: the same choices, with their costs."""
+        row = self.row(named)
+        return None if row is None else Made(named, {name: float(v[row]) for name, v in self.table.costs.items()})
+
+
+class LocalSearch(BaseSampler):
+    """First improvement: one choice of the best so far changed at random, and a new start where all have been tried."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = random.Random(seed)
+        self.named: dict[str, Any] = {}
+
+    def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """None."""
+        return {}
+
+    def sample_relative(self, study: optuna.Study, trial: FrozenTrial, search_space: Any) -> dict[str, Any]:
+        """Nothing."""
+        return {}
+
+    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
+        """Choose what to change."""
+        trials = study.get_trials(deepcopy=False)
+        tried = {tuple(one.params.items()) for one in trials}
+        ended = [one for one in trials if one.state == TrialState.COMPLETE]
+        self.named = {}
+        if ended:
+            best = max(ended, key=lambda one: one.value or 0.0)
+            edits = [
+                {**best.params, name: value}
+                for name, distribution in best.distributions.items()
+                for value in _values(distribution)
+                if value != best.params[name]
+            ]
+            new = [edit for edit in edits if tuple(edit.items()) not in tried]
+            self.named = self.random.choice(new) if new else {}
+
+    def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: BaseDistribution) -> Any:
+        """The edit's value."""
+        if param_name in self.named:
+            return self.named[param_name]
+        return self.random.choice(_values(param_distribution))
+
+
+def _values(distribution: BaseDistribution) -> list[Any]:
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    assert isinstance(distribution, IntDistribution)
+    return list(range(distribution.low, distribution.high + 1))
+
+
+def _constraints(trial: FrozenTrial) -> tuple[float]:
+    return (trial.user_attrs.get(OVER, 0.0),)
+
+
+SAMPLERS: Mapping[str, Callable[[Space, int], BaseSampler]] = {
+    "ours": lambda space, seed: BudgetSampler(space.distributions, make=space.make, limits=space.limits, seed=seed),
+    "random": lambda space, seed: RandomSampler(seed=seed),
+    "tpe": lambda space, seed: TPESampler(seed=seed, multivariate=True),
+    "tpe-constraints": lambda space, seed: TPESampler(seed=seed, multivariate=True, constraints_func=_constraints),
+    "nsga2": lambda space, seed: NSGAIISampler(seed=seed, constraints_func=_constraints),
+    "gp": lambda space, seed: GPSampler(seed=seed, constraints_func=_constraints),
+    "cmaes": lambda space, seed: CmaEsSampler(seed=seed),
+    "evolution": lambda space, seed: RegularisedEvolution(seed),
+    "local": lambda space, seed: LocalSearch(seed),
+}
+
+
+def sampler_of(name: str, space: Space, seed: int) -> BaseSampler:
+    """A sampler of that name for a table."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return SAMPLERS[name](space, seed)

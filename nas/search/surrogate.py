@@ -1,0 +1,167 @@
+"""A Gaussian process over choices and costs: what is to be expected of a network, and how sure that is.
+
+Two networks are alike by the choices they share (a categorical choice is shared or not, an ordered one by its distance)
+and by their costs. The expectation before anything is known is that more multiply-adds are better; how far that holds
+the trainings say themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from optuna.distributions import BaseDistribution, CategoricalDistribution
+from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.special import ndtri
+
+from nas.search.drawing import Point, values_of
+
+Floats = NDArray[np.float64]
+
+SPREAD = 1.5
+"""The distance of the first from the last of ordered values; of two categories it is 1."""
+
+FIRST_FIT = 10
+"""From so many trainings on the process is fitted to them; before, it is as experience has it."""
+
+_ALIKE = ((0.25, 0.0), (0.25, 0.4), (0.5, 0.4), (1.0, 0.4), (0.5, 0.8), (1.0, 0.8))
+_NOISE = (0.01, 0.05, 0.2, 0.5)
+_TREND = (0.0, 0.5, 1.0)
+_OFFSET, _SLOPES = 0.3, 0.25
+_BELIEF = 0.5
+"""Standard deviations of accuracy that one of log-macs is believed to bring, before it is fitted."""
+
+
+class Encoder:
+    """Points as vectors (D,), whose squared distance counts the choices in which two differ.
+
+    A choice that only one of two points has counts half. Names get their places as they turn up.
+    """
+
+    def __init__(self) -> None:
+        self.places: dict[str, int] = {}
+        self.size = 0
+
+    def vector(self, point: Point) -> Floats:
+        """The vector of a point, as long as is known by now: what comes later is zero in it."""
+        for name, distribution in point.distributions.items():
+            if name not in self.places:
+                self.places[name] = self.size
+                self.size += len(values_of(distribution)) + 1
+        found = np.zeros(self.size)
+        for name, distribution in point.distributions.items():
+            self._put(found, self.places[name], distribution, point.named[name])
+        return found
+
+    def _put(self, found: Floats, place: int, distribution: BaseDistribution, value: Any) -> None:
+        values = values_of(distribution)
+        at = values.index(value)
+        if isinstance(distribution, CategoricalDistribution):
+            found[place + at] = np.sqrt(0.5)
+            return
+        found[place + len(values)] = np.sqrt(0.5)
+        found[place : place + at] = np.sqrt(SPREAD / (len(values) - 1)) if at else 0.0
+
+
+def stacked(vectors: list[Floats], size: int) -> Floats:
+    """Vectors as one matrix (N, D)."""
+    found = np.zeros((len(vectors), size))
+    for row, vector in zip(found, vectors, strict=True):
+        row[: len(vector)] = vector
+    return found
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is fitted: how fast likeness falls with distance, the share of it that adds up choice by choice, the noise,
+    and the share of the trend along macs."""
+
+    fall: float = 0.5
+    additive: float = 0.5
+    noise: float = 0.05
+    trend: float = 1.0
+
+
+@dataclass
+class Surrogate:
+    """The process, fitted anew whenever the trainings have grown by a fifth."""
+
+    setting: Setting = field(default_factory=Setting)
+    fitted: int = 0
+
+    def posterior(
+        self, known: tuple[Floats, Floats], values: Floats, wanted: tuple[Floats, Floats], choices: float
+    ) -> tuple[Floats, Floats]:
+        """Mean (M,) and covariance (M, M) of wanted points, in standard scores of the values' ranks.
+
+        A point is its vector (…, D) and its costs as standard scores (…, F), macs first; `choices`: how many choices a
+        point has.
+        """
+        scores = _ranked(values)
+        if len(values) >= FIRST_FIT and len(values) >= 1.2 * self.fitted:
+            self.setting, self.fitted = _fit(known, scores, choices), len(values)
+        setting = self.setting
+        factor, scaled, scale = _solved(setting, known, scores, choices)
+        across = _likeness(setting, wanted, known, choices)
+        within = _likeness(setting, wanted, wanted, choices)
+        half = solve_triangular(factor, across.T, lower=True, check_finite=False)
+        return across @ scaled + _trend(setting, wanted[1]), scale * (within - half.T @ half)
+
+
+def _fit(known: tuple[Floats, Floats], scores: Floats, choices: float) -> Setting:
+    """The setting under which the values are likeliest."""
+    settings = [Setting(*alike, noise, trend) for alike, noise, trend in product(_ALIKE, _NOISE, _TREND)]
+    return max(settings, key=lambda one: _likelihood(one, known, scores, choices))
+
+
+def _likelihood(setting: Setting, known: tuple[Floats, Floats], scores: Floats, choices: float) -> float:
+    factor, _, scale = _solved(setting, known, scores, choices)
+    log_scale = float(np.log(scale))
+    return -0.5 * len(scores) * log_scale - float(np.log(np.diag(factor)).sum()) - 0.5 * log_scale**2
+
+
+def _solved(
+    setting: Setting, known: tuple[Floats, Floats], scores: Floats, choices: float
+) -> tuple[Floats, Floats, float]:
+    """Cholesky's factor (N, N) of the likeness of what is known, its inverse times the values, their scale."""
+    covariance = _likeness(setting, known, known, choices)
+    covariance[np.diag_indices_from(covariance)] += setting.noise
+    factor = cholesky(covariance, lower=True, check_finite=False)
+    rest = scores - _trend(setting, known[1])
+    scaled = cho_solve((factor, True), rest, check_finite=False)
+    return factor, scaled, (float(rest @ scaled) + 2) / (len(scores) + 2)
+
+
+def _likeness(setting: Setting, ones: tuple[Floats, Floats], others: tuple[Floats, Floats], choices: float) -> Floats:
+    (a, a_costs), (b, b_costs) = ones, others
+    apart = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
+    adding = 2 * (a @ b.T) / choices
+    alike = setting.additive * adding + (1 - setting.additive) * np.exp(-setting.fall * apart)
+    slopes = _SLOPES * setting.trend * (a_costs @ b_costs.T)
+    found: Floats = (1 - setting.noise) * alike + slopes + _OFFSET
+    return found
+
+
+def _trend(setting: Setting, costs: Floats) -> Floats:
+    if costs.shape[1] == 0:
+        return np.zeros(len(costs))
+    return setting.trend * _BELIEF * np.clip(costs[:, 0], -2.5, 2.5)
+
+
+def _ranked(values: Floats) -> Floats:
+    """Standard scores of the ranks: how far values lie apart says little, since some networks hardly learn."""
+    if len(values) == 1:
+        return np.zeros(1)
+    ranks = np.argsort(np.argsort(values))
+    found: Floats = ndtri((ranks + 0.5) / len(values))
+    return found
+
+
+def standard(costs: list[Mapping[str, float]], names: list[str]) -> tuple[Floats, Floats]:
+    """Mean and deviation (F,) of the costs' logarithms."""
+    logs = np.log(np.array([[max(1.0, one[name]) for name in names] for one in costs]).reshape(len(costs), len(names)))
+    return logs.mean(0), logs.std(0) + 1e-9

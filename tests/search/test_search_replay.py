@@ -1,0 +1,78 @@
+"""The replay benchmark: it reads tables that it has never seen, and tells mistakes in a line."""
+
+import csv
+import json
+import subprocess
+import sys
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Widths of three layers, of which the second matters most; half of the networks are over 300 params."""
+    with (tmp_path / "widths.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["w1", "w2", "w3", "params", "macs", "early", "late_a", "late_b"])
+        for widths in product((4, 8, 12, 16), repeat=3):
+            params = widths[0] * widths[1] + widths[1] * widths[2]
+            reached = 60 + widths[1] - abs(widths[0] - 8) - abs(widths[2] - 12)
+            writer.writerow([*widths, params, 10 * params, reached - 20, reached - 1, reached + 1])
+    told = {
+        "name": "widths",
+        "file": "widths.csv",
+        "choices": {"columns": ["w1", "w2", "w3"], "ordered": True},
+        "costs": {"params": "params", "macs": "macs"},
+        "signal": "early",
+        "score": ["late_a", "late_b"],
+    }
+    path = tmp_path / "widths.json"
+    path.write_text(json.dumps(told))
+    return path
+
+
+def replayed(*words):
+    command = [sys.executable, str(BENCHMARKS / "search.py"), *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_unknown_table_is_replayed_under_its_limits(table, tmp_path):
+    output = tmp_path / "found.json"
+    words = ["--seeds", 3, "--evaluations", 30, "--samplers", "ours,random,local,evolution", "--jobs", 1]
+    done = replayed("--tables", table, "--limit", "none", "--limit", "params=300", *words, "--output", output)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(output.read_text())["results"]
+    assert list(results) == ["widths, no limit", "widths, params <= 300"]
+    for samplers in results.values():
+        assert list(samplers) == ["ours", "random", "local", "evolution"]
+        ours = samplers["ours"]
+        assert (ours["wasted"], ours["never"], ours["under_best"]["50"]) == (0, 0, 0)
+        assert ours["until_top"] < samplers["random"]["until_top"]
+    assert results["widths, params <= 300"]["random"]["wasted"] > 0.2
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"signal": "soon"}, "'soon' is not there"),
+        ({"file": "other.csv"}, "'other.csv' lies neither beside the description"),
+        ({"costs": {"weights": "params"}}, "costs: weights; wanted: params or macs"),
+        ({"choices": {"columns": ["w1", "w2"]}}, "some networks stand in the table twice"),
+    ],
+)
+def test_mistake_in_a_description_is_one_line(table, change, told):
+    table.write_text(json.dumps(json.loads(table.read_text()) | change))
+    done = replayed("--tables", table)
+    assert done.returncode == 2
+    assert told in done.stderr.splitlines()[-1]
+    assert str(table) in done.stderr.splitlines()[-1]
+
+
+def test_mistake_in_a_limit_is_one_line(table):
+    done = replayed("--tables", table, "--limit", "size=3")
+    assert done.returncode == 2
+    assert "--limit size=3: allowed: none, or params or macs = a number" in done.stderr

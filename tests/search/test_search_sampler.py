@@ -1,0 +1,185 @@
+"""Our sampler in anybody's study: within limits, nothing twice, and better than chance."""
+
+import random
+from statistics import median
+
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
+from optuna.trial import TrialState
+
+from nas.search.sampler import BudgetSampler, Made
+
+FLAT = {
+    "kind": CategoricalDistribution(["a", "b", "c"]),
+    **{f"width{number}": IntDistribution(8, 64, step=8) for number in range(1, 4)},
+}
+KINDS = {"a": 1, "b": 2, "c": 4}
+
+
+def cost(named):
+    widths = [named[f"width{number}"] for number in range(1, 4)]
+    params = KINDS[named["kind"]] * (widths[0] * widths[1] + widths[1] * widths[2])
+    return {"params": params, "macs": params + 1000 * widths[0]}
+
+
+def quality(named):
+    """Best for kind b with its widths rising, whatever it costs."""
+    first, second, third = (named[f"width{number}"] for number in range(1, 4))
+    return (named["kind"] == "b") * 50 - abs(first - 24) - abs(second - 40) - abs(third - 56)
+
+
+def ask(study, distributions=FLAT):
+    trial = study.ask()
+    for name, one in distributions.items():
+        if isinstance(one, IntDistribution):
+            trial.suggest_int(name, one.low, one.high, step=one.step)
+        else:
+            trial.suggest_categorical(name, one.choices)
+    return trial
+
+
+def searched(sampler, asks, direction="maximize"):
+    study = optuna.create_study(direction=direction, sampler=sampler)
+    sign = 1 if direction == "maximize" else -1
+    for _ in range(asks):
+        trial = ask(study)
+        study.tell(trial, sign * quality(trial.params))
+    return study
+
+
+def keys(study):
+    return [tuple(sorted(trial.params.items())) for trial in study.trials]
+
+
+def test_nothing_is_proposed_twice_or_over_a_limit():
+    sampler = BudgetSampler(FLAT, cost=cost, limits={"params": 4000, "macs": 60_000})
+    study = searched(sampler, 150)
+    assert len(set(keys(study))) == 150
+    for trial in study.trials:
+        costs = cost(trial.params)
+        assert costs["params"] <= 4000
+        assert costs["macs"] <= 60_000
+
+
+def test_first_is_the_dearest_that_fits():
+    study = searched(BudgetSampler(FLAT, cost=cost, limits={"params": 4000}), 1)
+    every = [
+        {"kind": kind, "width1": a, "width2": b, "width3": c}
+        for kind in KINDS
+        for a in range(8, 65, 8)
+        for b in range(8, 65, 8)
+        for c in range(8, 65, 8)
+    ]
+    most = max(cost(named)["macs"] for named in every if cost(named)["params"] <= 4000)
+    assert cost(study.trials[0].params)["macs"] == most
+
+
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_search_finds_the_best_in_a_fraction_of_chances_evaluations(direction):
+    def until_best(seed):
+        study = searched(BudgetSampler(FLAT, seed=seed), 120, direction)
+        return next((n for n, trial in enumerate(study.trials) if quality(trial.params) == 50), 1000)
+
+    # One of 1,536 points: at random half as many asks.
+    assert median(until_best(seed) for seed in range(5)) < 80
+
+
+def test_asks_before_any_answer_are_all_different():
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(FLAT, cost=cost, limits={"params": 9000}))
+    trials = [ask(study) for _ in range(64)]
+    assert len({tuple(trial.params.items()) for trial in trials}) == 64
+    for trial in trials:
+        study.tell(trial, quality(trial.params))
+    assert tuple(ask(study).params.items()) not in {tuple(trial.params.items()) for trial in trials}
+
+
+def test_same_seed_gives_the_same_search():
+    assert keys(searched(BudgetSampler(FLAT, seed=3), 30)) == keys(searched(BudgetSampler(FLAT, seed=3), 30))
+    assert keys(searched(BudgetSampler(FLAT, seed=3), 30)) != keys(searched(BudgetSampler(FLAT, seed=4), 30))
+
+
+def conditional(picker):
+    """A second choice that only one value of the first brings with it."""
+    picker.suggest_int("width", 1, 8)
+    if picker.suggest_categorical("block", ("plain", "split")) == "split":
+        picker.suggest_categorical("ways", (2, 4, 8))
+
+
+def test_space_may_be_a_function_whose_choices_depend_on_one_another():
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(conditional))
+    for _ in range(8 + 3 * 8):
+        trial = study.ask()
+        conditional(trial)
+        study.tell(trial, trial.params["width"] + trial.params.get("ways", 0))
+    assert len(set(keys(study))) == 32
+    assert study.best_value == 16
+
+
+def test_space_that_is_used_up_is_drawn_from_at_random():
+    one = {"kind": CategoricalDistribution(["a", "b"])}
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(one))
+    for _ in range(6):
+        trial = ask(study, one)
+        study.tell(trial, 1.0)
+    assert {trial.params["kind"] for trial in study.trials[:2]} == {"a", "b"}
+
+
+def test_without_a_space_it_learns_that_of_the_trials():
+    study = searched(BudgetSampler(), 30)
+    assert len(set(keys(study))) >= 29
+
+
+def test_pruned_trials_count_by_their_last_value_and_failed_ones_not_at_all():
+    sampler = BudgetSampler(FLAT)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    pruned, failed = ask(study), ask(study)
+    pruned.report(0.1, 1)
+    pruned.report(0.3, 2)
+    study.tell(pruned, state=TrialState.PRUNED)
+    study.tell(failed, state=TrialState.FAIL)
+    third = ask(study)
+    assert [value for _, value in sampler.results.values()] == [0.3]
+    assert third.params not in (pruned.params, failed.params)
+
+
+def test_trials_of_others_are_taken_in():
+    sampler = BudgetSampler(FLAT)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    named = {"kind": "b", "width1": 24, "width2": 40, "width3": 56}
+    study.add_trial(optuna.trial.create_trial(params=named, distributions=FLAT, value=50.0))
+    study.add_trial(optuna.trial.create_trial(params={"kind": "b"}, distributions={"kind": FLAT["kind"]}, value=1.0))
+    ask(study)
+    assert [(dict(seen.point.named), value) for seen, value in sampler.results.values()] == [(named, 50.0)]
+
+
+def test_draws_count_as_what_they_become():
+    def make(named):
+        """All widths become the first one; kind c cannot be made."""
+        if named["kind"] == "c":
+            return None
+        return Made({**named, "width2": named["width1"], "width3": named["width1"]}, {})
+
+    study = searched(BudgetSampler(FLAT, make=make), 16)
+    assert len(set(keys(study))) == 16
+    assert all(trial.params["kind"] != "c" for trial in study.trials)
+    assert all(trial.params["width3"] == trial.params["width1"] for trial in study.trials)
+
+
+def test_other_distributions_are_refused():
+    with pytest.raises(ValueError, match="rate: FloatDistribution is neither categorical nor integer"):
+        BudgetSampler({"rate": FloatDistribution(0.1, 1.0)})
+
+
+def test_memory_of_the_model_does_not_grow():
+    sampler = BudgetSampler(FLAT, seed=1)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    generator = random.Random(0)
+    for _ in range(400):
+        named = {"kind": generator.choice("abc"), **{f"width{n}": 8 * generator.randint(1, 8) for n in range(1, 4)}}
+        study.add_trial(optuna.trial.create_trial(params=named, distributions=FLAT, value=quality(named)))
+    ask(study)
+    remembered = sampler._remembered()
+    assert len(sampler.results) > 250
+    assert len(remembered) == 200
+    assert max(value for _, value in remembered) == max(value for _, value in sampler.results.values())

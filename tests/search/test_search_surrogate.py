@@ -1,0 +1,111 @@
+"""The model: which points it takes for alike, and what it expects of them."""
+
+import random
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution, IntDistribution
+
+from nas.search.drawing import drawn, flat, neighbours, pointed
+from nas.search.surrogate import Encoder, Surrogate, stacked
+
+SPACE = flat({"block": CategoricalDistribution(["x", "y", "z"]), "width": IntDistribution(1, 9)})
+
+
+def points(*chosen):
+    found = [pointed(SPACE, {"block": block, "width": width}) for block, width in chosen]
+    assert None not in found
+    return found
+
+
+def vectors(found):
+    encoder = Encoder()
+    some = [encoder.vector(one) for one in found]
+    return stacked(some, encoder.size)
+
+
+def apart(one, other):
+    return float(((one - other) ** 2).sum())
+
+
+def test_distance_counts_choices_and_goes_with_order():
+    same, block, near, far = vectors(points(("x", 1), ("y", 1), ("x", 2), ("x", 9)))
+    assert apart(same, same) == 0
+    assert apart(same, block) == pytest.approx(1.0)
+    assert apart(same, near) == pytest.approx(1.5 / 8)
+    assert apart(same, far) == pytest.approx(1.5)
+
+
+def test_choice_that_one_point_lacks_counts_half():
+    encoder = Encoder()
+    some = [encoder.vector(pointed(flat({"a": CategoricalDistribution([1, 2])}), {"a": 1}))]
+    both = flat({"a": CategoricalDistribution([1, 2]), "b": CategoricalDistribution([1, 2])})
+    some.append(encoder.vector(pointed(both, {"a": 1, "b": 2})))
+    one, other = stacked(some, encoder.size)
+    assert apart(one, other) == pytest.approx(0.5)
+
+
+def test_expectation_follows_what_is_known():
+    known = points(*[(block, width) for block in "xyz" for width in (1, 3, 5, 7)])
+    values = np.array([10.0 * (one.named["block"] == "y") - abs(one.named["width"] - 5) for one in known])
+    wanted = points(("y", 5), ("y", 6), ("x", 6), ("z", 1), ("x", 9))
+    places = vectors([*known, *wanted])
+    costs = np.zeros((len(places), 0))
+    split = len(known)
+    mean, covariance = Surrogate().posterior(
+        (places[:split], costs[:split]), values, (places[split:], costs[split:]), 2
+    )
+    assert list(np.argsort(-mean)[:2]) == [0, 1]
+    spread = np.sqrt(np.diag(covariance))
+    assert spread[4] > spread[0]
+    assert np.allclose(covariance, covariance.T)
+    assert np.linalg.eigvalsh(covariance).min() > -1e-8
+
+
+def test_before_anything_is_known_more_macs_are_better():
+    known, wanted = points(("x", 1)), points(("y", 5), ("z", 5))
+    places = vectors([*known, *wanted])
+    costs = np.array([[0.0], [1.0], [-1.0]])
+    mean, _ = Surrogate().posterior((places[:1], costs[:1]), np.array([0.5]), (places[1:], costs[1:]), 2)
+    assert mean[0] > mean[1]
+
+
+def test_macs_that_mislead_are_unlearnt():
+    generator = random.Random(0)
+    known = [drawn(SPACE, generator) for _ in range(30)]
+    costs = np.array([[float(one.named["width"]) - 5] for one in known])
+    values = -costs[:, 0]
+    places = vectors(known)
+    wanted = points(("y", 2), ("y", 8))
+    [low, high] = vectors([*known, *wanted])[-2:]
+    ends = np.array([[-3.0], [3.0]])
+    mean, _ = Surrogate().posterior((places, costs), values, (np.stack([low, high]), ends), 2)
+    assert mean[0] > mean[1]
+
+
+def test_neighbours_differ_in_one_choice():
+    [point] = points(("x", 5))
+    found = [one.named for one in neighbours(SPACE, point, random.Random(0))]
+    assert sorted((one["block"], one["width"]) for one in found) == [
+        ("x", 3), ("x", 4), ("x", 6), ("x", 7), ("y", 5), ("z", 5),
+    ]  # fmt: skip
+
+
+def test_edit_keeps_what_it_can_of_choices_that_depend_on_it():
+    def draw(picker):
+        kind = picker.suggest_categorical("kind", ("few", "many"))
+        picker.suggest_categorical("ways", (2, 4) if kind == "few" else (4, 8))
+        picker.suggest_int("width", 1, 3)
+
+    point = pointed(draw, {"kind": "few", "ways": 4, "width": 2})
+    edits = [one.named for one in neighbours(draw, point, random.Random(0)) if one.named["kind"] == "many"]
+    assert edits == [{"kind": "many", "ways": 4, "width": 2}]
+    point = pointed(draw, {"kind": "few", "ways": 2, "width": 2})
+    [edit] = [one.named for one in neighbours(draw, point, random.Random(0)) if one.named["kind"] == "many"]
+    assert edit["ways"] in (4, 8)
+
+
+def test_what_the_space_cannot_draw_is_no_point():
+    assert pointed(SPACE, {"block": "x"}) is None
+    assert pointed(SPACE, {"block": "w", "width": 1}) is None
+    assert pointed(SPACE, {"block": "x", "width": 10}) is None
