@@ -192,7 +192,7 @@ def test_stopped_trial_counts_all_epochs_of_all_repeats(pair, url):
 
 
 def test_candidate_that_comes_while_a_run_is_under_way_is_trained(pair, url, start):
-    path = pair(repeats=2, epochs=20)
+    path = pair(repeats=2, epochs=10)
     begun = start(path, "--workers", "1")
     wait_for(lambda: (found := look(url, "pair")) and found.trials["running"])
     third = '[[architecture]]\nname = "third"\nparts = [{layer = "dense", width = "classes"}]\n'

@@ -271,22 +271,22 @@ ONE = json.dumps(
 
 
 def test_confirmation_killed_in_the_middle_ends_as_if_it_had_not_been(searched, url, opened, tmp_path, start_words):
-    words = ["confirm", searched, "--top", 1, "--seeds", 2, "--epochs", 20, "--workers", 1, "--device", "cpu"]
+    words = ["confirm", searched, "--top", 1, "--seeds", 2, "--epochs", 10, "--workers", 1, "--device", "cpu"]
     begun = start_words(*words)
-    name = "small-confirm-2x20"
+    name = "small-confirm-2x10"
 
     def in_the_second():
         found = look(url, name)
         rows = history(opened(), find_study(opened(), name).id) if found else []
-        return next((one for one in rows if one.epochs_done > 20 and one.finished is None), None)
+        return next((one for one in rows if one.epochs_done > 10 and one.finished is None), None)
 
     worker = int(wait_for(in_the_second, 180).worker.split(":")[1])
     begun.send_signal(signal.SIGKILL)
     begun.wait()
     wait_for(lambda: not psutil.pid_exists(worker))
-    resumed = confirmed(searched, url, top=1, epochs=20)
+    resumed = confirmed(searched, url, top=1, epochs=10)
     remove_study(opened(), name)
-    whole = confirmed(searched, url, top=1, epochs=20)
+    whole = confirmed(searched, url, top=1, epochs=10)
     assert told(resumed) == told(whole)
     assert all(row.seconds > 0 for row in whole.rows)
 

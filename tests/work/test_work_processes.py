@@ -57,17 +57,17 @@ def test_run_prints_plain_lines_and_a_ranking(url, study_file, start):
 
 
 def test_killed_worker_is_replaced_and_its_trial_goes_on(url, study_file, start):
-    process = start(study_file(trials=3, epochs=60), "--workers", 1)
+    process = start(study_file(trials=2, epochs=20), "--workers", 1)
     wait_for(lambda: look(url) and epochs_done(url) >= 3)
     [victim] = workers_of(process)
     victim.kill()
     _, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
-    check_exact(url, 3)
+    check_exact(url, 2)
 
 
 def test_killed_runner_leaves_nothing_running_and_the_study_goes_on(url, study_file, start):
-    path = study_file(trials=3, epochs=40)
+    path = study_file(trials=2, epochs=20)
     process = start(path, "--workers", 2)
     wait_for(lambda: look(url) and epochs_done(url) >= 5)
     workers = workers_of(process)
@@ -78,8 +78,8 @@ def test_killed_runner_leaves_nothing_running_and_the_study_goes_on(url, study_f
     again = start(path, "--workers", 2)
     _, err = again.communicate(timeout=150)
     assert again.returncode == 0, err
-    check_exact(url, 3)
-    assert before >= 5
+    check_exact(url, 2)
+    assert 5 <= before < 40
 
 
 def test_interrupt_ends_cleanly_with_state_kept(url, study_file, start):
@@ -109,7 +109,7 @@ def test_timeout_stops_with_state_kept(url, study_file, start):
 
 
 def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(tmp_path, url, study_file, start):
-    path = study_file(trials=1, epochs=30)
+    path = study_file(trials=1, epochs=15)
     process = start(path, "--workers", 1)
     wait_for(lambda: look(url) and epochs_done(url) >= 4)
     [victim] = workers_of(process)
