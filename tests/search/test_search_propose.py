@@ -25,7 +25,7 @@ from nas.study.budget import Budget
 from nas.study.tables import SAMPLERS
 
 BUDGET = Budget(params=20_000)
-QUICK = [pytest.param(name, marks=pytest.mark.slow if name == "gp" else ()) for name in SAMPLERS]
+QUICK = [pytest.param(name, marks=pytest.mark.slow if name in ("gp", "budget") else ()) for name in SAMPLERS]
 
 
 def stage_blocks(candidate, space):

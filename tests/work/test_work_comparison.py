@@ -116,6 +116,7 @@ def test_each_repeat_is_the_training_from_its_own_seed(pair, url):
         assert [one.loss for one in both[name][2:]] != [one.loss for one in epochs]
 
 
+@pytest.mark.slow
 def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, url, start, tmp_path):
     path = pair(repeats=3, epochs=5)
     begun = start(path, "--workers", "1")
@@ -191,6 +192,7 @@ def test_stopped_trial_counts_all_epochs_of_all_repeats(pair, url):
     storage.close()
 
 
+@pytest.mark.slow
 def test_candidate_that_comes_while_a_run_is_under_way_is_trained(pair, url, start):
     path = pair(repeats=2, epochs=10)
     begun = start(path, "--workers", "1")

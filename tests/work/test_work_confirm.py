@@ -270,6 +270,7 @@ ONE = json.dumps(
 )
 
 
+@pytest.mark.slow
 def test_confirmation_killed_in_the_middle_ends_as_if_it_had_not_been(searched, url, opened, tmp_path, start_words):
     words = ["confirm", searched, "--top", 1, "--seeds", 2, "--epochs", 10, "--workers", 1, "--device", "cpu"]
     begun = start_words(*words)

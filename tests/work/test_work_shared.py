@@ -78,6 +78,7 @@ def test_two_workers_hold_one_copy_and_a_killed_run_none(study_file, start, pict
     wait_for(lambda: holders(first["inode"]) == [], 20)
 
 
+@pytest.mark.slow
 def test_run_whose_images_are_deleted_replaces_its_workers(url, tmp_path, study_file, start, pictures):
     process = start(study_file(trials=1, epochs=40), "--workers", 1, *pictures(300, 8))
     wait_for(lambda: look(url) and look(url).trials["running"])
@@ -89,6 +90,7 @@ def test_run_whose_images_are_deleted_replaces_its_workers(url, tmp_path, study_
     assert look(url).trials["complete"] == 1
 
 
+@pytest.mark.slow
 def test_results_are_those_of_a_worker_that_loads_for_itself(tmp_path, study_file, pictures):
     words = [word for word in pictures(300, 9, np.float32) if word != "--set"]
     found = []

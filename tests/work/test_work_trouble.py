@@ -61,6 +61,7 @@ def test_database_in_trouble_does_not_fail_the_trial(url, study_file, tmp_path):
     storage.close()
 
 
+@pytest.mark.slow
 def test_worker_told_to_end_is_replaced(url, study_file, start):
     process = start(study_file(trials=2, epochs=20), "--workers", 1)
     wait_for(lambda: look(url) and trial_under_way(url))
