@@ -8,7 +8,7 @@ says how to bring one. Every sampler goes through Optuna's ask and tell, and is 
 asks for. A network over the limit, or asked for before, is a wasted ask: what counts are evaluations of new networks
 within the limit. Told are the median of evaluations until one of the best 0.1 % (by the signal, within the limit), by
 how much the score of the best so far (by the signal) is under the best score within the limit, the share of wasted
-asks, and CPU time per ask. Where a table's name is known, TPE_LIMITS has its limits; others are searched without one.
+asks, and CPU time per ask. Where a table's name is known, LIMITS has its limits; others are searched without one.
 """
 
 from __future__ import annotations
@@ -35,7 +35,6 @@ from replay_samplers import OVER, SAMPLERS, Space, sampler_of
 from replay_tables import Table, TableError, read_table
 
 HERE = Path(__file__).parent
-RESULTS = HERE / "results" / "search.json"
 TABLES = [HERE / "tables" / "nasbench-macro.json", HERE / "tables" / "nasbench201.json"]
 
 LIMITS: Mapping[str, Sequence[Mapping[str, float]]] = {
@@ -178,7 +177,7 @@ def shown(limits: Mapping[str, float]) -> str:
 
 
 def main() -> int:
-    """Replay, print a line each, write."""
+    """Replay, print a line each, and write them where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tables", nargs="+", type=Path, default=TABLES, help="description files")
     parser.add_argument("--limit", action="append", default=[], help="params=1000000, or none; repeatable")
@@ -187,7 +186,7 @@ def main() -> int:
     parser.add_argument("--evaluations", type=int, default=150)
     parser.add_argument("--batch", type=int, default=1, help="asks at a time, as so many workers make")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--output", type=Path, help=f"default: {RESULTS.name}, where nothing else is named")
+    parser.add_argument("--output", type=Path, help="write the results here, as JSON")
     given = parser.parse_args()
     names = given.samplers.split(",")
     if unknown := [name for name in names if name not in SAMPLERS]:
