@@ -13,8 +13,10 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler,
 from optuna.trial import FrozenTrial, TrialState
 from replay_tables import Table
 
-from nas.search.named import RegularisedEvolution
-from nas.search.sampler import BudgetSampler, Made
+from nas.search.drawing import values_of
+from nas.search.evolution import RegularisedEvolution
+from nas.search.points import Made
+from nas.search.sampler import BudgetSampler
 
 OVER = "over"
 """The attribute of a trial that says by what share its cost is over the limit; at most 0: it is not."""
@@ -73,7 +75,7 @@ class LocalSearch(BaseSampler):
             edits = [
                 {**best.params, name: value}
                 for name, distribution in best.distributions.items()
-                for value in _values(distribution)
+                for value in values_of(distribution)
                 if value != best.params[name]
             ]
             new = [edit for edit in edits if tuple(edit.items()) not in tried]
@@ -83,14 +85,7 @@ class LocalSearch(BaseSampler):
         """The edit's value."""
         if param_name in self.named:
             return self.named[param_name]
-        return self.random.choice(_values(param_distribution))
-
-
-def _values(distribution: BaseDistribution) -> list[Any]:
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    assert isinstance(distribution, IntDistribution)
-    return list(range(distribution.low, distribution.high + 1))
+        return self.random.choice(values_of(param_distribution))
 
 
 def _constraints(trial: FrozenTrial) -> tuple[float]:

@@ -22,6 +22,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,10 @@ class Table:
     signal: NDArray[np.float64]
     score: NDArray[np.float64]
 
-    @property
+    @cached_property
     def place(self) -> Mapping[Codes, int]:
         """The row of each network."""
-        found = self.__dict__.get("_place")
-        if found is None:
-            found = {tuple(row): number for number, row in enumerate(self.codes.tolist())}
-            self.__dict__["_place"] = found
-        return found  # type: ignore[no-any-return]
+        return {tuple(row): number for number, row in enumerate(self.codes.tolist())}
 
 
 def read_table(path: Path) -> Table:

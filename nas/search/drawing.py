@@ -1,25 +1,25 @@
-"""Points of any space that is defined by drawing from it: random ones, and those that lie one edit away."""
+"""Points of any space that is defined by drawing from it: random ones, named ones, and those that lie one edit away."""
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
-from nas.study.space import Picker
+FAR, FEW = 2, 5
+"""Of more than `FEW` ordered values only so many either way are one edit away, next ones and ones further off."""
 
-Drawing = Callable[[Picker], Any]
-"""Whatever asks a picker for its choices, as an Optuna objective asks a trial; what it gives back does not matter."""
+STRIDES = 32
+"""Those further off lie a share of all values away: one in so many, and a few of these."""
 
-FAR = 2
-"""Of more than `FEW` ordered values only so many either way are one edit away."""
+FACTORS = (0.5, 0.8, 1.25, 2.0)
+"""What an edit multiplies a number by that is drawn by its logarithm."""
 
-FEW = 5
-
-_NONE = object()
+Drawn = TypeVar("Drawn")
 
 
 @dataclass(frozen=True)
@@ -29,13 +29,8 @@ class Point:
     named: Mapping[str, Any]
     distributions: Mapping[str, BaseDistribution]
 
-    @property
-    def key(self) -> Hashable:
-        """The same for the same choices."""
-        return tuple(self.named.items())
 
-
-class _Chooser:
+class Chooser:
     """A picker that has each choice made by a function, and writes it down."""
 
     def __init__(self, choose: Callable[[str, BaseDistribution], Any]) -> None:
@@ -43,20 +38,30 @@ class _Chooser:
         self.named: dict[str, Any] = {}
         self.distributions: dict[str, BaseDistribution] = {}
 
-    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1) -> int:
+    def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """A number from low to high in steps."""
-        chosen: int = self._chosen(name, IntDistribution(low, high, step=step))
+        chosen: int = self.suggest(name, IntDistribution(low, high, log=log, step=step))
         return chosen
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices."""
-        return self._chosen(name, CategoricalDistribution(choices))
+        return self.suggest(name, CategoricalDistribution(choices))
 
-    def _chosen(self, name: str, distribution: BaseDistribution) -> Any:
+    def suggest(self, name: str, distribution: BaseDistribution) -> Any:
+        """One of the values of a distribution; the same again for a name asked for twice."""
         if name not in self.named:
             self.distributions[name] = distribution
             self.named[name] = self.choose(name, distribution)
         return self.named[name]
+
+    @property
+    def point(self) -> Point:
+        """What was chosen."""
+        return Point(self.named, self.distributions)
+
+
+Drawing = Callable[[Chooser], Any]
+"""Whatever asks a picker for its choices, as an Optuna objective asks a trial; what it gives back does not matter."""
 
 
 def flat(distributions: Mapping[str, BaseDistribution]) -> Drawing:
@@ -64,12 +69,9 @@ def flat(distributions: Mapping[str, BaseDistribution]) -> Drawing:
     for name, one in distributions.items():
         values_of(one, name)
 
-    def draw(picker: Picker) -> None:
+    def draw(picker: Chooser) -> None:
         for name, one in distributions.items():
-            if isinstance(one, IntDistribution):
-                picker.suggest_int(name, one.low, one.high, step=one.step)
-            elif isinstance(one, CategoricalDistribution):
-                picker.suggest_categorical(name, one.choices)
+            picker.suggest(name, one)
 
     return draw
 
@@ -83,53 +85,76 @@ def values_of(distribution: BaseDistribution, name: str = "") -> Sequence[Any]:
     raise ValueError(f"{name}: {type(distribution).__name__} is neither categorical nor integer")
 
 
+def place_of(distribution: BaseDistribution, value: Any) -> float:
+    """Where an integer lies between the first (0) and the last (1) of its values, by its logarithm where so drawn."""
+    assert isinstance(distribution, IntDistribution)
+    low, high = distribution.low, distribution.high
+    if low == high:
+        return 0.0
+    if distribution.log:
+        return math.log(value / low) / math.log(high / low)
+    return float(value - low) / (high - low)
+
+
 def drawn(draw: Drawing, generator: random.Random) -> Point:
-    """A point drawn uniformly, choice by choice."""
-    return _made(draw, lambda name, distribution: generator.choice(values_of(distribution, name)))
+    """A point drawn choice by choice: uniformly, an integer by its logarithm where its distribution says so."""
+    picker = Chooser(lambda name, distribution: any_of(distribution, generator, name))
+    draw(picker)
+    return picker.point
 
 
-def pointed(draw: Drawing, named: Mapping[str, Any]) -> Point | None:
-    """The point of these choices; None where the space has no such point."""
-    picker = _Chooser(lambda name, distribution: named.get(name, _NONE))
-    try:
-        draw(picker)
-    except (ValueError, TypeError, KeyError, IndexError):
-        return None
-    possible = all(picker.named[name] in values_of(one, name) for name, one in picker.distributions.items())
-    return Point(picker.named, picker.distributions) if possible else None
+def any_of(distribution: BaseDistribution, generator: random.Random, name: str = "") -> Any:
+    """One value of a distribution, drawn as it says."""
+    values = values_of(distribution, name)
+    if isinstance(distribution, IntDistribution) and distribution.log:
+        low, high = math.log(distribution.low - 0.5), math.log(distribution.high + 0.5)
+        return min(distribution.high, max(distribution.low, round(math.exp(generator.uniform(low, high)))))
+    return generator.choice(values)
+
+
+def replayed(draw: Callable[[Chooser], Drawn], named: Mapping[str, Any]) -> tuple[Drawn, Point]:
+    """What comes of these choices, and the point that they are; raises ValueError where the space has no such point."""
+
+    def choose(name: str, distribution: BaseDistribution) -> Any:
+        values, value = values_of(distribution, name), named.get(name)
+        if value not in values:
+            raise ValueError(f"{name}: {value!r} is none of {values}")
+        return value
+
+    picker = Chooser(choose)
+    return draw(picker), picker.point
 
 
 def neighbours(draw: Drawing, point: Point, generator: random.Random) -> Iterator[Point]:
     """The points that differ from this one in one choice, and in what that choice brings with it (drawn at random)."""
     for name, distribution in point.distributions.items():
         for value in _others(distribution, point.named[name]):
-            yield _made(draw, _Edit(point.named, name, value, generator))
+            yield _edited(draw, {**point.named, name: value}, generator)
 
 
-@dataclass(frozen=True)
-class _Edit:
-    """Chooses as a point did, but for one name."""
+def _edited(draw: Drawing, named: Mapping[str, Any], generator: random.Random) -> Point:
+    """The point of these choices as far as there is one; what they do not say is drawn."""
 
-    named: Mapping[str, Any]
-    name: str
-    value: Any
-    generator: random.Random
+    def choose(name: str, distribution: BaseDistribution) -> Any:
+        values, value = values_of(distribution, name), named.get(name)
+        return value if name in named and value in values else any_of(distribution, generator, name)
 
-    def __call__(self, name: str, distribution: BaseDistribution) -> Any:
-        values = values_of(distribution, name)
-        wanted = self.value if name == self.name else self.named.get(name)
-        return wanted if wanted in values else self.generator.choice(values)
+    picker = Chooser(choose)
+    draw(picker)
+    return picker.point
 
 
-def _others(distribution: BaseDistribution, value: Any) -> Sequence[Any]:
+def _others(distribution: BaseDistribution, value: Any) -> list[Any]:
+    """The values that one edit may put in place of this one."""
     values = values_of(distribution)
     if isinstance(distribution, CategoricalDistribution) or len(values) <= FEW:
         return [other for other in values if other != value]
-    place = values.index(value)
-    return [values[other] for other in range(max(0, place - FAR), min(len(values), place + FAR + 1)) if other != place]
-
-
-def _made(draw: Drawing, choose: Callable[[str, BaseDistribution], Any]) -> Point:
-    picker = _Chooser(choose)
-    draw(picker)
-    return Point(picker.named, picker.distributions)
+    if isinstance(distribution, IntDistribution) and distribution.log:
+        found = {value - 1, value + 1, *(round(value * factor) for factor in FACTORS)}
+    else:
+        strides = {1, max(1, len(values) // STRIDES)}
+        place, found = values.index(value), set()
+        for offset in {stride * count for stride in strides for count in range(-FAR, FAR + 1)}:
+            if 0 <= place + offset < len(values):
+                found.add(values[place + offset])
+    return sorted(other for other in found if other in values and other != value)

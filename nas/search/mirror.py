@@ -21,8 +21,8 @@ from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord, Value
+from nas.search.drawing import replayed
 from nas.search.named import quiet
-from nas.search.params import replayed
 from nas.store.engine import Storage, configure_sqlite, engine_options
 from nas.store.status import counts
 from nas.store.trials import claim_mirrored, mirrored, unmark_mirrored, unmirrored
@@ -116,11 +116,11 @@ class Mirror:
             names = [one["name"] for one in self.record.config["architecture"]]
             return dict(named), {name: CategoricalDistribution(names) for name in named}
         try:
-            _, found = replayed(self.space, named)
+            _, point = replayed(self.space.draw, named)
         except ValueError:
             return {}, {}
         # Optuna freezes a categorical's choices at first use; a range of places may grow with the list of blocks.
-        made = {name: _growing(one) if name.endswith(".block") else one for name, one in found.items()}
+        made = {name: _growing(one) if name.endswith(".block") else one for name, one in point.distributions.items()}
         return {name: named[name] for name in made}, made
 
 

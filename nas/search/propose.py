@@ -16,8 +16,8 @@ from nas.arch.spec import Architecture, BlockPart
 from nas.blocks.registry import Blocks
 from nas.blocks.trace import cost, normalise
 from nas.search.costs import Costs
+from nas.search.drawing import replayed
 from nas.search.named import make_sampler, quiet, sampler_for
-from nas.search.params import replayed
 from nas.search.project import Projected, project
 from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
@@ -240,16 +240,15 @@ class Proposer:
     ) -> bool:
         """Add an in-memory trial; False where the space cannot draw it, as with a block that is gone."""
         try:
-            _, found = replayed(self.space, named)
+            _, point = replayed(self.space.draw, named)
         except ValueError:
             return False
-        params = {name: named[name] for name in found}
         self.study.add_trial(
             create_trial(
                 state=state,
                 value=value,
-                params=params,
-                distributions=found,
+                params=dict(point.named),
+                distributions=dict(point.distributions),
                 intermediate_values=dict(curve or {}),
             )
         )

@@ -7,7 +7,7 @@ the trainings say themselves.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from typing import Any
@@ -18,9 +18,12 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution
 from scipy.linalg import cho_solve, cholesky, solve_triangular
 from scipy.special import ndtri
 
-from nas.search.drawing import Point, values_of
+from nas.search.drawing import Point, place_of, values_of
 
 Floats = NDArray[np.float64]
+
+MOST_LEVELS = 32
+"""Ordered values are told apart as so many levels."""
 
 SPREAD = 1.5
 """The distance of the first from the last of ordered values; of two categories it is 1."""
@@ -51,20 +54,26 @@ class Encoder:
         for name, distribution in point.distributions.items():
             if name not in self.places:
                 self.places[name] = self.size
-                self.size += len(values_of(distribution)) + 1
+                self.size += 1 + _levels(distribution)
         found = np.zeros(self.size)
         for name, distribution in point.distributions.items():
-            self._put(found, self.places[name], distribution, point.named[name])
+            _put(found[self.places[name] :], distribution, point.named[name])
         return found
 
-    def _put(self, found: Floats, place: int, distribution: BaseDistribution, value: Any) -> None:
-        values = values_of(distribution)
-        at = values.index(value)
-        if isinstance(distribution, CategoricalDistribution):
-            found[place + at] = np.sqrt(0.5)
-            return
-        found[place + len(values)] = np.sqrt(0.5)
-        found[place : place + at] = np.sqrt(SPREAD / (len(values) - 1)) if at else 0.0
+
+def _levels(distribution: BaseDistribution) -> int:
+    values = values_of(distribution)
+    return len(values) if isinstance(distribution, CategoricalDistribution) else min(MOST_LEVELS, len(values) - 1)
+
+
+def _put(found: Floats, distribution: BaseDistribution, value: Any) -> None:
+    """Half a choice for having it and half for the category; an ordered one has a level for each step up instead."""
+    if isinstance(distribution, CategoricalDistribution):
+        found[values_of(distribution).index(value)] = np.sqrt(0.5)
+        return
+    levels = _levels(distribution)
+    found[0] = np.sqrt(0.5)
+    found[1 : 1 + round(place_of(distribution, value) * levels)] = np.sqrt(SPREAD / max(1, levels))
 
 
 def stacked(vectors: list[Floats], size: int) -> Floats:
@@ -161,7 +170,6 @@ def _ranked(values: Floats) -> Floats:
     return found
 
 
-def standard(costs: list[Mapping[str, float]], names: list[str]) -> tuple[Floats, Floats]:
-    """Mean and deviation (F,) of the costs' logarithms."""
-    logs = np.log(np.array([[max(1.0, one[name]) for name in names] for one in costs]).reshape(len(costs), len(names)))
-    return logs.mean(0), logs.std(0) + 1e-9
+def logarithms(costs: Sequence[Mapping[str, float]], names: Sequence[str]) -> Floats:
+    """The logarithms (N, F) of costs by name; of those under 1 it is 0."""
+    return np.log([[max(1.0, one[name]) for name in names] for one in costs]).reshape(len(costs), len(names))

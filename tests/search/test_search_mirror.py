@@ -14,9 +14,9 @@ from optuna.trial import TrialState
 from search_worlds import FIVE, finished, make, proposer, study_record
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord
+from nas.search.drawing import replayed
 from nas.search.loop import Search
 from nas.search.mirror import NUMBER, Mirror
-from nas.search.params import replayed
 from nas.store.engine import open_storage
 from nas.store.studies import create_study, update_study
 from nas.store.trials import record_epoch, trials
@@ -81,7 +81,7 @@ def test_params_are_those_of_the_projected_network(storage, study):
     ours = trials(storage, study.id)
     assert any(one.projected for one in ours)
     for one, other in zip(ours, loaded(storage), strict=True):
-        assert other.params == {name: one.params[name] for name in replayed(SPACE, one.params)[1]}
+        assert other.params == {name: one.params[name] for name in replayed(SPACE.draw, one.params)[1].named}
         assert other.system_attrs == ({"nas:draw": one.draw} if one.projected else {})
 
 

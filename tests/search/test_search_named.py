@@ -7,12 +7,18 @@ from optuna.trial import TrialState
 from search_worlds import make, tiny
 
 from nas.search.named import make_sampler, sampler_for
+from nas.study.tables import SAMPLERS
 
 
 def test_auto_goes_through_a_space_no_larger_than_the_study():
     assert sampler_for("auto", tiny(), tiny().size()) == "grid"
     assert sampler_for("auto", tiny(), tiny().size() - 1) == "tpe"
     assert sampler_for("evolution", tiny(), 1) == "evolution"
+
+
+def test_every_name_is_a_sampler_of_its_own():
+    kinds = {type(make_sampler(name, 30, 0)).__name__ for name in SAMPLERS if name not in ("auto", "grid")}
+    assert kinds == {"BudgetSampler", "TPESampler", "RandomSampler", "RegularisedEvolution", "GPSampler"}
 
 
 def grown(sampler, trials):

@@ -18,7 +18,7 @@ from search_worlds import (
 from nas.arch.record import FAILED, PRUNED, RUNNING, WAITING
 from nas.blocks.trace import cost
 from nas.net.build import build
-from nas.search.params import replayed
+from nas.search.drawing import replayed
 from nas.search.project import BAND
 from nas.search.propose import MOST_ASKS, summary
 from nas.study.budget import Budget
@@ -74,8 +74,8 @@ def test_small_space_under_a_budget_ends_with_every_network_it_leaves(fill):
 def test_candidate_tells_the_draw_and_the_network_that_came_of_it():
     space = make()
     for one in run_toy(proposer(space, budget=BUDGET, trials=9), 20):
-        drawn, _ = replayed(space, one.draw)
-        there, _ = replayed(space, one.params)
+        drawn, _ = replayed(space.draw, one.draw)
+        there, _ = replayed(space.draw, one.params)
         assert space.architecture(there).fingerprint == one.fingerprint
         assert one.projected == (drawn != there)
         assert one.totals == cost(space.architecture(there), BLOCKS).totals
@@ -84,7 +84,7 @@ def test_candidate_tells_the_draw_and_the_network_that_came_of_it():
 
 def test_proposals_can_be_built():
     for one in run_toy(proposer(make(), budget=BUDGET), 12):
-        there, _ = replayed(make(), one.params)
+        there, _ = replayed(make().draw, one.params)
         built = build(make().architecture(there), BLOCKS)
         assert sum(parameter.numel() for parameter in built.parameters()) == one.totals.params
 
@@ -268,9 +268,9 @@ def test_names_beyond_the_space_are_refused_without_a_warning():
     space = make()
     named = space.names(draws(space, 1)[0])
     with pytest.raises(ValueError, match=r"stage1\.width"):
-        replayed(space, {**named, "stage1.width": 9})
+        replayed(space.draw, {**named, "stage1.width": 9})
     with pytest.raises(ValueError, match=r"stage1\.block"):
-        replayed(space, {**named, "stage1.block": 5})
+        replayed(space.draw, {**named, "stage1.block": 5})
 
 
 def test_summary_is_one_line_of_blocks():

@@ -8,7 +8,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
 
-from nas.search.sampler import BudgetSampler, Made
+from nas.search import points
+from nas.search.points import Made
+from nas.search.sampler import BudgetSampler
 
 FLAT = {
     "kind": CategoricalDistribution(["a", "b", "c"]),
@@ -139,7 +141,7 @@ def test_pruned_trials_count_by_their_last_value_and_failed_ones_not_at_all():
     study.tell(pruned, state=TrialState.PRUNED)
     study.tell(failed, state=TrialState.FAIL)
     third = ask(study)
-    assert [value for _, value in sampler.results.values()] == [0.3]
+    assert [value for _, value in sampler.latest] == [0.3]
     assert third.params not in (pruned.params, failed.params)
 
 
@@ -150,7 +152,7 @@ def test_trials_of_others_are_taken_in():
     study.add_trial(optuna.trial.create_trial(params=named, distributions=FLAT, value=50.0))
     study.add_trial(optuna.trial.create_trial(params={"kind": "b"}, distributions={"kind": FLAT["kind"]}, value=1.0))
     ask(study)
-    assert [(dict(seen.point.named), value) for seen, value in sampler.results.values()] == [(named, 50.0)]
+    assert [(dict(seen.point.named), value) for seen, value in sampler.latest] == [(named, 50.0)]
 
 
 def test_draws_count_as_what_they_become():
@@ -171,15 +173,46 @@ def test_other_distributions_are_refused():
         BudgetSampler({"rate": FloatDistribution(0.1, 1.0)})
 
 
+def test_limits_hold_beside_trials_that_are_no_points_of_the_space():
+    sampler = BudgetSampler(FLAT, cost=cost, limits={"params": 4000})
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.add_trial(optuna.trial.create_trial(params={"kind": "b"}, distributions={"kind": FLAT["kind"]}, value=1.0))
+    assert cost(ask(study).params)["params"] <= 4000
+    assert not sampler.latest
+
+
+def test_integers_by_logarithm_and_wide_ones_are_searched():
+    space = {"width": IntDistribution(8, 1024, log=True), "lines": IntDistribution(1, 100_000)}
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(space))
+
+    def objective(trial):
+        width, lines = trial.suggest_int("width", 8, 1024, log=True), trial.suggest_int("lines", 1, 100_000)
+        return -abs(width - 300) / 300 - abs(lines - 70_000) / 70_000
+
+    study.optimize(objective, n_trials=60)
+    assert len(set(keys(study))) == 60
+    assert study.best_value > -0.2
+
+
+def test_memory_does_not_grow(monkeypatch):
+    monkeypatch.setattr(points, "MOST_REMEMBERED", 300)
+    monkeypatch.setattr(points, "MOST_AROUND", 5)
+    sampler = BudgetSampler(FLAT, cost=cost, limits={"params": 9000}, seed=1)
+    study = searched(sampler, 60)
+    assert len(sampler.points._made) <= 300
+    assert len(sampler.points._around) <= 5
+    assert len(set(keys(study))) == 60
+
+
 def test_memory_of_the_model_does_not_grow():
     sampler = BudgetSampler(FLAT, seed=1)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     generator = random.Random(0)
+    values = []
     for _ in range(400):
         named = {"kind": generator.choice("abc"), **{f"width{n}": 8 * generator.randint(1, 8) for n in range(1, 4)}}
-        study.add_trial(optuna.trial.create_trial(params=named, distributions=FLAT, value=quality(named)))
+        values.append(quality(named))
+        study.add_trial(optuna.trial.create_trial(params=named, distributions=FLAT, value=values[-1]))
     ask(study)
-    remembered = sampler._remembered()
-    assert len(sampler.results) > 250
-    assert len(remembered) == 200
-    assert max(value for _, value in remembered) == max(value for _, value in sampler.results.values())
+    assert [value for _, value in sampler.latest] == values[-100:]
+    assert [value for _, value in sampler.best] == sorted(values, reverse=True)[:100]

@@ -6,16 +6,18 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
-from nas.search.drawing import drawn, flat, neighbours, pointed
+from nas.search.drawing import drawn, flat, neighbours, replayed
 from nas.search.surrogate import Encoder, Surrogate, stacked
 
 SPACE = flat({"block": CategoricalDistribution(["x", "y", "z"]), "width": IntDistribution(1, 9)})
 
 
+def point_of(draw, named):
+    return replayed(draw, named)[1]
+
+
 def points(*chosen):
-    found = [pointed(SPACE, {"block": block, "width": width}) for block, width in chosen]
-    assert None not in found
-    return found
+    return [point_of(SPACE, {"block": block, "width": width}) for block, width in chosen]
 
 
 def vectors(found):
@@ -38,9 +40,9 @@ def test_distance_counts_choices_and_goes_with_order():
 
 def test_choice_that_one_point_lacks_counts_half():
     encoder = Encoder()
-    some = [encoder.vector(pointed(flat({"a": CategoricalDistribution([1, 2])}), {"a": 1}))]
+    some = [encoder.vector(point_of(flat({"a": CategoricalDistribution([1, 2])}), {"a": 1}))]
     both = flat({"a": CategoricalDistribution([1, 2]), "b": CategoricalDistribution([1, 2])})
-    some.append(encoder.vector(pointed(both, {"a": 1, "b": 2})))
+    some.append(encoder.vector(point_of(both, {"a": 1, "b": 2})))
     one, other = stacked(some, encoder.size)
     assert apart(one, other) == pytest.approx(0.5)
 
@@ -97,15 +99,51 @@ def test_edit_keeps_what_it_can_of_choices_that_depend_on_it():
         picker.suggest_categorical("ways", (2, 4) if kind == "few" else (4, 8))
         picker.suggest_int("width", 1, 3)
 
-    point = pointed(draw, {"kind": "few", "ways": 4, "width": 2})
+    point = point_of(draw, {"kind": "few", "ways": 4, "width": 2})
     edits = [one.named for one in neighbours(draw, point, random.Random(0)) if one.named["kind"] == "many"]
     assert edits == [{"kind": "many", "ways": 4, "width": 2}]
-    point = pointed(draw, {"kind": "few", "ways": 2, "width": 2})
+    point = point_of(draw, {"kind": "few", "ways": 2, "width": 2})
     [edit] = [one.named for one in neighbours(draw, point, random.Random(0)) if one.named["kind"] == "many"]
     assert edit["ways"] in (4, 8)
 
 
-def test_what_the_space_cannot_draw_is_no_point():
-    assert pointed(SPACE, {"block": "x"}) is None
-    assert pointed(SPACE, {"block": "w", "width": 1}) is None
-    assert pointed(SPACE, {"block": "x", "width": 10}) is None
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [
+        ({"block": "x"}, "width: None is none of"),
+        ({"block": "w", "width": 1}, "block: 'w' is none of"),
+        ({"block": "x", "width": 10}, "width: 10 is none of"),
+    ],
+)
+def test_what_the_space_cannot_draw_is_no_point(named, told):
+    with pytest.raises(ValueError, match=told):
+        point_of(SPACE, named)
+
+
+def test_wide_ranges_and_logarithms_are_encoded_in_few_levels():
+    wide = flat({"lines": IntDistribution(1, 100_000), "width": IntDistribution(8, 1024, log=True)})
+    chosen = [(1, 8), (100_000, 8), (50_000, 8), (1, 1024), (1, 91)]
+    encoder = Encoder()
+    some = [encoder.vector(point_of(wide, {"lines": lines, "width": width})) for lines, width in chosen]
+    first, far, half, dear, middle = stacked(some, encoder.size)
+    assert encoder.size < 100
+    assert apart(first, far) == pytest.approx(1.5)
+    assert apart(first, half) == pytest.approx(0.75, abs=0.05)
+    assert apart(first, dear) == pytest.approx(1.5)
+    assert apart(first, middle) == pytest.approx(0.75, abs=0.05)
+
+
+def test_edits_of_wide_ranges_reach_near_and_far():
+    wide = flat({"lines": IntDistribution(0, 999)})
+    found = [one.named["lines"] for one in neighbours(wide, point_of(wide, {"lines": 500}), random.Random(0))]
+    assert found == [438, 469, 498, 499, 501, 502, 531, 562]
+    scaled = flat({"width": IntDistribution(8, 1024, log=True)})
+    found = [one.named["width"] for one in neighbours(scaled, point_of(scaled, {"width": 100}), random.Random(0))]
+    assert found == [50, 80, 99, 101, 125, 200]
+
+
+def test_logarithms_are_drawn_by_their_logarithm():
+    scaled = flat({"width": IntDistribution(1, 1024, log=True)})
+    widths = [drawn(scaled, random.Random(seed)).named["width"] for seed in range(300)]
+    assert all(1 <= width <= 1024 for width in widths)
+    assert 0.4 < sum(width <= 32 for width in widths) / 300 < 0.6
