@@ -25,10 +25,10 @@ STARTUP = (5, 10)
 
 
 def sampler_for(name: str, space: Space, trials: int) -> str:
-    """What `auto` stands for: a space no larger than the study is gone through in order, elsewhere it is TPE."""
+    """What `auto` stands for: a space no larger than the study is gone through in order, elsewhere it is ours."""
     if name != "auto":
         return name
-    return "grid" if space.size() <= trials else "tpe"
+    return "grid" if space.size() <= trials else "budget"
 
 
 def make_sampler(name: str, trials: int, seed: int, costs: Costs | None = None, *, fill: bool = True) -> BaseSampler:

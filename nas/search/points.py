@@ -6,25 +6,20 @@ import random
 from bisect import insort
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from nas.search.drawing import Drawing, Point, drawn, neighbours, replayed
 from nas.search.surrogate import Encoder, Floats
 
-BAND = 0.9
-"""Points stand by that cost at least this share of the tightest limit."""
-
-IN_BAND = 20
-"""With fewer points in the band all within the limits stand by."""
-
-POOL, DRAWS, FRESH = 1_500, 6_000, 2
+POOL, DRAWS, FRESH = 500, 2_000, 2
 """So many points stand by, of at most so many draws; with each ask so many new ones come."""
 
 FROM_TOP = 40
 """Of the points standing by so many of most macs are never given up for new ones."""
 
-STEPS_UP = 30
-"""So many edits may lead from a drawn point to one of most macs."""
+ABREAST, STEPS_UP = 10, 30
+"""So many points are taken on together, by so many edits at most, to those of most macs."""
 
 MOST_REMEMBERED = 20_000
 """So many draws are remembered by what they became; a long search would else fill the memory."""
@@ -51,8 +46,7 @@ Make = Callable[[Mapping[str, Any]], Made | None]
 class Seen:
     """A point as made, what it costs, and the share of the tightest limit that it takes.
 
-    `key` is the same for the same choices, `order` its macs, or what stands for them, `vector` (D,) its place for the
-    model.
+    `key` is the same for the same choices, `order` its macs, or what stands for them.
     """
 
     key: Hashable
@@ -60,7 +54,12 @@ class Seen:
     costs: Costs
     use: float
     order: float
-    vector: Floats
+    encoder: Encoder
+
+    @cached_property
+    def vector(self) -> Floats:
+        """Its place (D,) for the model."""
+        return self.encoder.vector(self.point)
 
 
 class Points:
@@ -73,7 +72,7 @@ class Points:
         self.pool: list[Seen] = []
         """Those that stand by, most macs first."""
         self._standing: set[Hashable] = set()
-        self._filled, self._least = False, 0.0
+        self._filled = False
         self._made: dict[Hashable, Seen | None] = {}
         self._around: dict[Hashable, list[Seen]] = {}
 
@@ -98,7 +97,7 @@ class Points:
             return None
         use = max((made.costs[name] / limit for name, limit in self.limits.items()), default=1.0)
         order = made.costs.get("macs", next(iter(made.costs.values()), 0.0))
-        return Seen(tuple(point.named.items()), point, made.costs, use, order, self.encoder.vector(point))
+        return Seen(tuple(point.named.items()), point, made.costs, use, order, self.encoder)
 
     def new(self, points: Iterable[Seen]) -> Iterator[Seen]:
         """Those of the points that are to be had."""
@@ -128,9 +127,9 @@ class Points:
         return self._around[one.key]
 
     def refresh(self) -> None:
-        """Have points stand by, those in the band or, if few are, all within the limits; then add a few new ones."""
+        """Have points within the limits stand by, those of most macs among them; later on add a few new ones."""
         if self._filled:
-            self._stand_by(one for one in self.drawn(FRESH) if self._least <= one.use <= 1)
+            self._stand_by(one for one in self.drawn(FRESH) if one.use <= 1)
             return
         self._filled = True
         points: dict[Hashable, Seen] = {}
@@ -139,11 +138,8 @@ class Points:
                 points[one.key] = one
             if len(points) == POOL:
                 break
-        band = [one for one in points.values() if one.use >= BAND]
-        self._least = BAND if len(band) >= IN_BAND else 0.0
-        self._stand_by(band if self._least else points.values())
-        if self.pool:
-            self._stand_by([self._climbed(self.pool[0])])
+        self._stand_by(points.values())
+        self._stand_by(self._dearest())
 
     def _stand_by(self, points: Iterable[Seen]) -> None:
         for one in points:
@@ -153,11 +149,13 @@ class Points:
         while len(self.pool) > POOL:
             self._standing.remove(self.pool.pop(self.random.randrange(FROM_TOP, len(self.pool))).key)
 
-    def _climbed(self, one: Seen) -> Seen:
-        """The point that is reached by ever the edit that brings most macs."""
+    def _dearest(self) -> list[Seen]:
+        """The points of most macs that edits lead to, from the first of those that stand by."""
+        top = self.pool[:ABREAST]
         for _ in range(STEPS_UP):
-            top = max(self.around(one), key=lambda other: other.order, default=one)
-            if top.order <= one.order:
+            near = {other.key: other for one in top for other in (one, *self.around(one))}
+            further = sorted(near.values(), key=lambda other: -other.order)[:ABREAST]
+            if [one.key for one in further] == [one.key for one in top]:
                 break
-            one = top
-        return one
+            top = further
+        return top

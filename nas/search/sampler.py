@@ -1,11 +1,11 @@
-"""Our own sampler: a start by cost, then by turns a model of what is known and the neighbours of the best."""
+"""Our own sampler: points of most cost, edits of the first of them, neighbours of the best and a model, by turns."""
 
 from __future__ import annotations
 
 import random
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,11 +19,11 @@ from nas.search.drawing import Drawing, Point, any_of, flat
 from nas.search.points import FROM_TOP, Costs, Made, Make, Points, Seen
 from nas.search.surrogate import Floats, Surrogate, logarithms, stacked
 
-MOST_MACS, EDITS, DRAWN = 1, 10, 2
-"""The start: so many of most multiply-adds, so many edits of the first of them, so many drawn at random."""
+MOST_MACS = 3
+"""The search begins with so many points of most multiply-adds."""
 
-LOCAL_EVERY = 2
-"""Then one ask in so many is for a neighbour of the best, which a model that is wrong cannot lead astray."""
+EARLY = 40
+"""Of the first so many points two in five are edits of the very first: each tries a choice by itself."""
 
 PARENTS, FROM_PARENTS, FROM_POOL = 5, 120, 60
 """The candidates of the model: neighbours of the best few, points standing by, and those of most macs among them."""
@@ -141,18 +141,28 @@ class BudgetSampler(BaseSampler):
         del self.best[REMEMBERED:]
 
     def _chosen(self, points: Points) -> Seen | None:
-        """A point within the limits that is not taken; None where none is found."""
+        """A point within the limits that is not taken; None where none is found.
+
+        Several ways take turns, since none is good in every space; early on also edits of the first point of most macs,
+        and the next ones of most macs.
+        """
         points.refresh()
-        count, found = len(points.taken), None
-        if count < MOST_MACS:
-            found = next(points.new(points.pool), None)
-        elif count < MOST_MACS + EDITS:
-            found = points.any_new(points.around(points.pool[0])) if points.pool else None
-        elif count >= MOST_MACS + EDITS + DRAWN and self.best:
-            found = self._beside_the_best(points) if count % LOCAL_EVERY == 1 else None
-            found = found or self._of_model(points)
-        found = found or points.any_new(points.pool) or self._beside_the_best(points)
+        found, count = None, len(points.taken)
+        if count >= MOST_MACS:
+            place = count - MOST_MACS
+            found = self._early(points, place % 5) if count < EARLY else self._late(points, place % 2)
+        found = found or next(points.new(points.pool), None) or self._beside_the_best(points)
         return found or next(points.new(points.drawn(LAST_DRAWS)), None)
+
+    def _early(self, points: Points, turn: int) -> Seen | None:
+        if turn in (0, 2) and points.pool:
+            return points.any_new(points.around(points.pool[0]))
+        return None if turn == 1 else self._late(points, turn)
+
+    def _late(self, points: Points, turn: int) -> Seen | None:
+        if turn % 2:
+            return self._beside_the_best(points)
+        return self._of_model(points) if self.best else points.any_new(points.pool)
 
     def _beside_the_best(self, points: Points) -> Seen | None:
         """Of the neighbours of the best that has new ones, the one of most macs."""
@@ -174,15 +184,13 @@ class BudgetSampler(BaseSampler):
             self.usual = usual.mean(0), usual.std(0) + 1e-9
         middle, spread = self.usual
 
-        def places(some: Sequence[Seen]) -> tuple[Floats, Floats]:
-            """Their choices, and their costs as standard scores."""
-            costs = (logarithms([one.costs for one in some], names) - middle) / spread
-            return stacked([one.vector for one in some], points.encoder.size), costs
-
-        choices = max(len(one.point.named) for one in wanted)
+        everything = [*(seen for seen, _ in known), *wanted]
+        vectors = stacked([one.vector for one in everything], points.encoder)
+        costs = (logarithms([one.costs for one in everything], names) - middle) / spread
+        choices, count = max(len(one.point.named) for one in wanted), len(known)
         values = np.array([value for _, value in known])
         mean, covariance = self.surrogate.posterior(
-            places([seen for seen, _ in known]), values, places(wanted), choices
+            (vectors[:count], costs[:count]), values, (vectors[count:], costs[count:]), choices
         )
         covariance[np.diag_indices_from(covariance)] += JITTER
         draw = mean + np.linalg.cholesky(covariance) @ self.numbers.standard_normal(len(wanted))

@@ -76,9 +76,9 @@ def _put(found: Floats, distribution: BaseDistribution, value: Any) -> None:
     found[1 : 1 + round(place_of(distribution, value) * levels)] = np.sqrt(SPREAD / max(1, levels))
 
 
-def stacked(vectors: list[Floats], size: int) -> Floats:
-    """Vectors as one matrix (N, D)."""
-    found = np.zeros((len(vectors), size))
+def stacked(vectors: list[Floats], encoder: Encoder) -> Floats:
+    """Vectors of an encoder as one matrix (N, D), with zeros for the names that turned up after them."""
+    found = np.zeros((len(vectors), encoder.size))
     for row, vector in zip(found, vectors, strict=True):
         row[: len(vector)] = vector
     return found

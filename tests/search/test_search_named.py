@@ -12,7 +12,7 @@ from nas.study.tables import SAMPLERS
 
 def test_auto_goes_through_a_space_no_larger_than_the_study():
     assert sampler_for("auto", tiny(), tiny().size()) == "grid"
-    assert sampler_for("auto", tiny(), tiny().size() - 1) == "tpe"
+    assert sampler_for("auto", tiny(), tiny().size() - 1) == "budget"
     assert sampler_for("evolution", tiny(), 1) == "evolution"
 
 

@@ -216,3 +216,21 @@ def test_memory_of_the_model_does_not_grow():
     ask(study)
     assert [value for _, value in sampler.latest] == values[-100:]
     assert [value for _, value in sampler.best] == sorted(values, reverse=True)[:100]
+
+
+def branching(picker):
+    """A space in which each kind brings choices of its own."""
+    kind = picker.suggest_categorical("kind", list(range(12)))
+    for number in range(1 + kind % 3):
+        picker.suggest_int(f"{kind}.width{number}", 1, 6)
+
+
+def test_choices_that_turn_up_late_find_a_place_in_the_model(monkeypatch):
+    monkeypatch.setattr(points, "POOL", points.FROM_TOP + 1)
+    monkeypatch.setattr(points, "DRAWS", 3)
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(branching))
+    for _ in range(60):
+        trial = study.ask()
+        branching(trial)
+        study.tell(trial, sum(trial.params.values()))
+    assert len(set(keys(study))) == 60

@@ -23,7 +23,7 @@ def points(*chosen):
 def vectors(found):
     encoder = Encoder()
     some = [encoder.vector(one) for one in found]
-    return stacked(some, encoder.size)
+    return stacked(some, encoder)
 
 
 def apart(one, other):
@@ -43,7 +43,7 @@ def test_choice_that_one_point_lacks_counts_half():
     some = [encoder.vector(point_of(flat({"a": CategoricalDistribution([1, 2])}), {"a": 1}))]
     both = flat({"a": CategoricalDistribution([1, 2]), "b": CategoricalDistribution([1, 2])})
     some.append(encoder.vector(point_of(both, {"a": 1, "b": 2})))
-    one, other = stacked(some, encoder.size)
+    one, other = stacked(some, encoder)
     assert apart(one, other) == pytest.approx(0.5)
 
 
@@ -125,7 +125,7 @@ def test_wide_ranges_and_logarithms_are_encoded_in_few_levels():
     chosen = [(1, 8), (100_000, 8), (50_000, 8), (1, 1024), (1, 91)]
     encoder = Encoder()
     some = [encoder.vector(point_of(wide, {"lines": lines, "width": width})) for lines, width in chosen]
-    first, far, half, dear, middle = stacked(some, encoder.size)
+    first, far, half, dear, middle = stacked(some, encoder)
     assert encoder.size < 100
     assert apart(first, far) == pytest.approx(1.5)
     assert apart(first, half) == pytest.approx(0.75, abs=0.05)
