@@ -151,10 +151,11 @@ class Points:
 
     def _dearest(self) -> list[Seen]:
         """The points of most macs that edits lead to, from the first of those that stand by."""
-        top = self.pool[:ABREAST]
+        top = self.pool[:FROM_TOP]
         for _ in range(STEPS_UP):
-            near = {other.key: other for one in top for other in (one, *self.around(one))}
-            further = sorted(near.values(), key=lambda other: -other.order)[:ABREAST]
+            near = {other.key: other for one in top[:ABREAST] for other in self.around(one)}
+            near |= {one.key: one for one in top}
+            further = sorted(near.values(), key=lambda other: -other.order)[:FROM_TOP]
             if [one.key for one in further] == [one.key for one in top]:
                 break
             top = further

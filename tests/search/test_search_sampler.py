@@ -234,3 +234,36 @@ def test_choices_that_turn_up_late_find_a_place_in_the_model(monkeypatch):
         branching(trial)
         study.tell(trial, sum(trial.params.values()))
     assert len(set(keys(study))) == 60
+
+
+def apart(one, other):
+    return sum(one[name] != other[name] for name in one)
+
+
+WIDE = {f"kind{number}": CategoricalDistribution(range(12)) for number in range(6)}
+
+
+def far_from_the_first(asks):
+    """A search in a space where the first point, which is the dearest, is the worst: how far each is from it."""
+    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(asks):
+        trial = ask(study, WIDE)
+        study.tell(trial, -sum(trial.params.values()))
+    return [apart(trial.params, study.trials[0].params) for trial in study.trials]
+
+
+def test_early_on_two_in_five_are_edits_of_the_dearest_and_later_none():
+    far = far_from_the_first(60)
+    assert [far[place] for place in range(3, 40) if (place - 3) % 5 in (0, 2)] == [1] * 15
+    assert 1 not in far[40:]
+
+
+def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
+    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    first, *others = (ask(study, WIDE).params for _ in range(40))
+    used = [sum(named.values()) for named in others]
+    assert sum(apart(first, named) == 1 for named in others) >= 15
+    assert sum(macs >= 64 for macs in used) >= 10
+    assert sum(macs < 50 for macs in used) >= 5
