@@ -28,6 +28,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 import numpy as np
+from known import Known
 from provenance import provenance
 
 from nas.arch.read import architecture_from_json
@@ -96,40 +97,6 @@ TASKS = {
         recipe={"epochs": 5, "start_size": 0.6, "crop": 4, "flip": True},
     ),
 }
-
-
-class Known:
-    """The runs that the results file has, and those that this run adds."""
-
-    def __init__(self, path: Path | None, again: bool) -> None:
-        self.path = path
-        self.runs: dict[str, Any] = {}
-        if path is not None and path.exists():
-            self.runs = json.loads(path.read_text(encoding="utf-8"))["runs"]
-        self.redone: set[str] | None = set() if again else None
-
-    def get(self, key: str, settings: dict[str, Any]) -> dict[str, Any] | None:
-        """A run of the same settings; None where there is none, or all are wanted again."""
-        run = self.runs.get(key)
-        wanted_again = self.redone is not None and key not in self.redone
-        return None if wanted_again or run is None or run["settings"] != settings else dict(run)
-
-    def add(self, key: str, run: dict[str, Any]) -> None:
-        """Keep a run, in the file too."""
-        self.runs[key] = run
-        if self.redone is not None:
-            self.redone.add(key)
-        self.write()
-
-    def write(self) -> None:
-        """The file, whole or not at all."""
-        if self.path is None:
-            return
-        data = {**provenance(), "bar": BAR, "summary": summary(self.runs), "runs": self.runs}
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = self.path.with_suffix(".new")
-        fresh.write_text(json.dumps(data, indent=2) + "\n", encoding="utf-8")
-        fresh.replace(self.path)
 
 
 def process(script: str, arguments: Sequence[str]) -> tuple[list[dict[str, Any]], float]:
@@ -272,7 +239,8 @@ def main() -> int:
     names = given.datasets.split(",")
     if unknown := [name for name in names if name not in TASKS]:
         parser.error(f"--datasets: {', '.join(unknown)}: not among {', '.join(TASKS)}")
-    known = Known(given.output or (None if given.quick else RESULTS), given.again)
+    path = given.output or (None if given.quick else RESULTS)
+    known = Known(path, given.again, lambda runs: {"bar": BAR, "summary": summary(runs)})
     with tempfile.TemporaryDirectory() as folder:
         for name in names:
             place, task = place_of(name, Path(folder)), TASKS[name]

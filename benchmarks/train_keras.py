@@ -7,6 +7,7 @@ parameters, not in numbers: Keras pads strided convolutions at one end alone.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
@@ -44,8 +45,8 @@ class PaddedCrop(layers.Layer):
         return self.crop(self.pad(images), training=True) if training else images
 
 
-def translated(network: Network) -> keras.Model:
-    """The Keras model of a network on 32×32 colour images in bytes, with cropping and mirroring in front.
+def translated(network: Network, *, mean: Sequence[float] = MEAN, variance: Sequence[float] = VARIANCE) -> keras.Model:
+    """The Keras model of a network on images in bytes, with cropping, mirroring and normalising in front.
 
     Raises NotImplementedError on a layer that none of the built-in blocks has.
     """
@@ -54,7 +55,7 @@ def translated(network: Network) -> keras.Model:
     images = keras.Input((height, width, channels) if last else (channels, height, width), dtype="uint8")
     x = layers.RandomFlip("horizontal")(PaddedCrop(height, width)(images))
     x = layers.Rescaling(1 / 255)(x)
-    x = layers.Normalization(axis=-1 if last else 1, mean=MEAN, variance=VARIANCE)(x)
+    x = layers.Normalization(axis=-1 if last else 1, mean=mean, variance=variance)(x)
     for step in network.steps:
         if step.op == MODULE:
             x = _layer(network.get_submodule(step.name), x)

@@ -1,0 +1,157 @@
+"""The budgeted search benchmark: what contestants tell becomes counts, curves and a verdict; in small it runs whole."""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+CHOICES = {
+    "stem.width": 8,
+    "stages": 2,
+    "stage1.depth": 1,
+    "stage1.width": 8,
+    "stage1.block": 0,
+    "stage1.conv.kernel": 3,
+    "stage2.depth": 1,
+    "stage2.width": 16,
+    "stage2.block": 3,
+    "stage2.grouped.kernel": 3,
+    "stage2.grouped.groups": 4,
+}
+
+
+@pytest.fixture
+def load(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    return importlib.import_module
+
+
+@pytest.fixture
+def contest(load, tmp_path):
+    arrays = tmp_path / "arrays.npz"
+    np.savez(arrays, x_train=np.zeros((20, 28, 28), np.uint8), y_train=np.arange(20) % 10)
+    given = {"dataset": "mnist", "params": 2_000, "epochs": 1, "images": 20, "seed": 0, "seconds": 60.0, "cores": 1}
+    folder = tmp_path / "work"
+    made = load("budgeted_contest").Contest(**given, trials=3, arrays=str(arrays), folder=str(folder))
+    made.write()
+    return made
+
+
+def told(event, at, name, **more):
+    return {"event": event, "at": at, "fingerprint": name, "params": 100, "network": {"parts": [name]}, **more}
+
+
+def ran(*points):
+    found = [{"seconds": at, "accuracy": 0.1 * n, "fingerprint": name} for n, (at, name) in enumerate(points)]
+    counts = dict.fromkeys(("asked", "refused", "over_budget", "trainings", "complete", "cut_short", "duplicates"), 0)
+    return {"settings": {"seconds": 100.0}, "incumbents": found, **counts}
+
+
+def test_counts_leave_out_what_came_after_the_end(load):
+    lines = [
+        told("over", 1001, "big"),
+        told("refused", 1001, "odd"),
+        told("begun", 1002, "a"),
+        told("begun", 1002, "b"),
+        told("complete", 1030, "b", accuracy=0.5),
+        told("complete", 1020, "a", accuracy=0.6),
+        told("begun", 1031, "a"),
+        told("begun", 1032, "c"),
+        told("complete", 1040, "c", accuracy=0.7),
+        told("complete", 1070, "a", accuracy=0.9),
+    ]
+    found = load("budgeted_curves").counted(lines, 1000, 60)
+    kept = [(one["seconds"], one["accuracy"], one["fingerprint"]) for one in found.pop("incumbents")]
+    assert kept == [(20, 0.6, "a"), (40, 0.7, "c")]
+    asked = {"asked": 6, "refused": 1, "over_budget": 1}
+    assert found == {**asked, "trainings": 4, "complete": 3, "cut_short": 1, "duplicates": 1}
+
+
+@pytest.mark.parametrize(("bar", "first", "kept"), [(0.8, 10, 10), (0.85, 20, 40), (0.9, 40, 40), (0.95, None, None)])
+def test_bar_is_reached_once_and_kept_later(load, bar, first, kept):
+    curves = load("budgeted_curves")
+    points = [(10, 0.8), (20, 0.86), (30, 0.84), (40, 0.9)]
+    assert curves.reached(points, bar) == first
+    assert curves.reached(points, bar, kept=True) == kept
+
+
+def test_verdict_is_our_time_as_share_of_the_rivals(load):
+    confirmed = {"a": 0.7, "b": 0.8, "c": 0.9, "x": 0.6, "y": 0.8}
+    runs = {
+        "mnist-1/ours/0": ran((10, "a"), (20, "b"), (60, "c")),
+        "mnist-1/optuna/0": ran((15, "x"), (80, "y")),
+        "mnist-1/ours/1": ran((30, "a")),
+        "mnist-1/optuna/1": ran((50, "y")),
+        "other-1/ours/2": ran((1, "c")),
+    }
+    found = load("budgeted_curves").verdict(runs, "mnist-1", confirmed)
+    assert found["contestants"]["ours"]["confirmed"] == [0.9, 0.7]
+    share = found["ours_against"]["optuna"]["share"]
+    assert share == {"median": None, "least": 0.2, "most": None, "not_reached": 1, "seeds": [0.2, None]}
+    assert found["ours_against"]["optuna"]["by_seed"]["0"]["share_of_found"] == 0.25
+
+
+def test_runs_that_were_given_other_minutes_are_not_compared(load):
+    runs = {"mnist-1/ours/0": ran((10, "a")), "mnist-1/optuna/0": ran((10, "a"))}
+    runs["mnist-1/ours/0"]["settings"] = {"seconds": 200.0, "set": []}
+    assert load("budgeted_curves").verdict(runs, "mnist-1", {"a": 0.5})["ours_against"] == {}
+
+
+@pytest.mark.parametrize(
+    ("changed", "event"),
+    [({}, "begun"), ({"stage2.width": 96}, "over"), ({"stage2.grouped.groups": 32}, "refused")],
+)
+def test_rival_trains_what_the_study_may_and_no_more(load, contest, changed, event):
+    picker = load("budgeted_contest").Given({**CHOICES, **changed})
+    network = contest.asked(picker, contest.space())
+    [line] = contest.told()
+    assert line["event"] == event
+    assert (network is None) == (event != "begun")
+    if network is not None:
+        assert line["params"] == sum(parameter.numel() for parameter in network.parameters()) <= 2_000
+        assert line["network"]["input"] == [1, 28, 28]
+
+
+@pytest.mark.slow
+def test_small_contest_is_run_confirmed_and_not_run_again(tmp_path):
+    random = np.random.default_rng(0)
+    labels, tested = np.arange(150) % 10, np.arange(40) % 10
+    pixels = {
+        f"x_{part}": random.integers(0, 25, (len(of), 28, 28)) + 20 * of[:, None, None]
+        for part, of in (("train", labels), ("test", tested))
+    }
+    np.savez(
+        tmp_path / "mnist.npz",
+        **{name: some.astype(np.uint8) for name, some in pixels.items()},
+        y_train=labels,
+        y_test=tested,
+    )
+    output = tmp_path / "found.json"
+    words = ["--dataset", "mnist", "--contestants", "ours,optuna", "--params", 200_000, "--seeds", 1, "--cores", 1]
+    words += ["--minutes", 2, "--trials", 8, "--epochs", 1, "--images", 100, "--output", output]
+    words += ["--confirm-epochs", 1, "--confirm-seeds", 1, "--confirm-images", 100]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "NAS_DATA_DIR": str(tmp_path)}
+    command = [sys.executable, str(BENCHMARKS / "budgeted_search.py"), *map(str, words)]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
+    assert ended.returncode == 0, ended.stderr
+    found = json.loads(output.read_text())
+    runs = found["runs"]
+    for name in ("ours", "optuna"):
+        run = runs[f"mnist-200000/{name}/0"]
+        assert run["asked"] == 8
+        assert run["trainings"] == run["complete"] + run["cut_short"] > 0
+        for one in run["incumbents"]:
+            assert one["params"] <= 200_000
+            assert 0 <= runs[f"mnist-200000/confirmed/{one['fingerprint']}"]["test_accuracy"] <= 1
+    assert (runs["mnist-200000/ours/0"]["over_budget"], runs["mnist-200000/ours/0"]["duplicates"]) == (0, 0)
+    assert "optuna" in found["summary"]["mnist-200000"]["ours_against"]
+    again = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=280)
+    assert again.returncode == 0, again.stderr
+    assert "networks to confirm" not in again.stdout
+    assert json.loads(output.read_text())["runs"] == runs
