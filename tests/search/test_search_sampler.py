@@ -243,20 +243,28 @@ def apart(one, other):
 WIDE = {f"kind{number}": CategoricalDistribution(range(12)) for number in range(6)}
 
 
-def far_from_the_first(asks):
-    """A search in a space where the first point, which is the dearest, is the worst: how far each is from it."""
+def away_from_the_first(asks):
+    """What a search asks for in a space where the first point, which is the dearest, is the worst."""
     sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for _ in range(asks):
         trial = ask(study, WIDE)
         study.tell(trial, -sum(trial.params.values()))
-    return [apart(trial.params, study.trials[0].params) for trial in study.trials]
+    return [trial.params for trial in study.trials]
 
 
 def test_early_on_two_in_five_are_edits_of_the_dearest_and_later_none():
-    far = far_from_the_first(60)
+    asked = away_from_the_first(60)
+    far = [apart(named, asked[0]) for named in asked]
     assert [far[place] for place in range(3, 40) if (place - 3) % 5 in (0, 2)] == [1] * 15
     assert 1 not in far[40:]
+
+
+def test_early_on_one_in_five_is_the_next_dearest_and_later_none():
+    used = [sum(named.values()) for named in away_from_the_first(60)]
+    assert used[:3] == [66, 65, 65]
+    assert min(used[place] for place in range(4, 40, 5)) >= 64
+    assert max(used[40:]) < 64
 
 
 def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
