@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 
+from nas.study.space import Odometer
+
 FAR, FEW = 2, 5
 """Of more than `FEW` ordered values only so many either way are one edit away, next ones and ones further off."""
 
@@ -127,17 +129,44 @@ def replayed(draw: Callable[[Chooser], Drawn], named: Mapping[str, Any]) -> tupl
 
 def neighbours(draw: Drawing, point: Point, generator: random.Random) -> Iterator[Point]:
     """The points that differ from this one in one choice, and in what that choice brings with it (drawn at random)."""
+    for name, value in edits(point):
+        yield _edited(draw, {**point.named, name: value}, _at_random(generator))
+
+
+def edits(point: Point) -> Iterator[tuple[str, Any]]:
+    """Each choice with each value that one edit may put in place of its own."""
     for name, distribution in point.distributions.items():
         for value in _others(distribution, point.named[name]):
-            yield _edited(draw, {**point.named, name: value}, generator)
+            yield name, value
 
 
-def _edited(draw: Drawing, named: Mapping[str, Any], generator: random.Random) -> Point:
-    """The point of these choices as far as there is one; what they do not say is drawn."""
+def completions(draw: Drawing, named: Mapping[str, Any], most: int, generator: random.Random) -> list[Point]:
+    """Every point of these choices, with all that they bring and do not say; of more than `most` so many at random."""
+    odometer, found = Odometer(), list[Point]()
+
+    def turned(distribution: BaseDistribution, name: str) -> Any:
+        return odometer.suggest_categorical(name, values_of(distribution, name))
+
+    while odometer.start():
+        if len(found) == most:
+            return [_edited(draw, named, _at_random(generator)) for _ in range(most)]
+        found.append(_edited(draw, named, turned))
+    return found
+
+
+Choose = Callable[[BaseDistribution, str], Any]
+
+
+def _at_random(generator: random.Random) -> Choose:
+    return lambda distribution, name: any_of(distribution, generator, name)
+
+
+def _edited(draw: Drawing, named: Mapping[str, Any], other: Choose) -> Point:
+    """The point of these choices as far as there is one; what they do not say is for `other` to choose."""
 
     def choose(name: str, distribution: BaseDistribution) -> Any:
         values, value = values_of(distribution, name), named.get(name)
-        return value if name in named and value in values else any_of(distribution, generator, name)
+        return value if name in named and value in values else other(distribution, name)
 
     picker = Chooser(choose)
     draw(picker)

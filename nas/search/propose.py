@@ -277,10 +277,11 @@ def _has(draw: Draw, blocks: Collection[str]) -> bool:
 
 def summary(architecture: Architecture) -> str:
     """The network in a line: `conv3 16 | stacked3 layers=2 24 | separable5 48 /2`."""
-    return " | ".join(_phrase(part) for part in architecture.parts if isinstance(part, BlockPart))
+    return " | ".join(phrase(part) for part in architecture.parts if isinstance(part, BlockPart))
 
 
-def _phrase(part: BlockPart) -> str:
+def phrase(part: BlockPart) -> str:
+    """A block in a few words: its type and kernel, its other choices, its width, its stride where that is not 1."""
     chosen: dict[str, Any] = dict(part.settings)
     kernel = chosen.pop("kernel", "")
     words = [f"{part.block}{kernel}", *(f"{name}={value}" for name, value in chosen.items()), str(part.width)]

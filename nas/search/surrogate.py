@@ -110,9 +110,14 @@ class Surrogate:
         A point is its vector (…, D) and its costs as standard scores (…, F), macs first; `choices`: how many choices a
         point has.
         """
-        scores = _ranked(values)
-        if len(values) >= FIRST_FIT and len(values) >= 1.2 * self.fitted:
-            self.setting, self.fitted = _fit(known, scores, choices), len(values)
+        return self.of_scores(known, _ranked(values), wanted, choices)
+
+    def of_scores(
+        self, known: tuple[Floats, Floats], scores: Floats, wanted: tuple[Floats, Floats], choices: float
+    ) -> tuple[Floats, Floats]:
+        """The same of standard scores that are not ranks, in units of these."""
+        if len(scores) >= FIRST_FIT and len(scores) >= 1.2 * self.fitted:
+            self.setting, self.fitted = _fit(known, scores, choices), len(scores)
         setting = self.setting
         factor, scaled, scale = _solved(setting, known, scores, choices)
         across = _likeness(setting, wanted, known, choices)
