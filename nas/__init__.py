@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nas.store.trials import trials
     from nas.study.file import read_study
     from nas.work.confirm import confirm_study
+    from nas.work.explain import explain_study
     from nas.work.handover import export_network
     from nas.work.jobs import profile_study, run_study
     from nas.work.single import train_network
@@ -50,6 +51,7 @@ _HOMES = {
     "cost": "nas.blocks.trace",
     "dense_to_convolution": "nas.net.convert",
     "draw_comparison": "nas.show.comparison",
+    "explain_study": "nas.work.explain",
     "export_network": "nas.work.handover",
     "find": "nas.store.ranking",
     "hookimpl": "nas.blocks.hookspecs",
@@ -91,6 +93,7 @@ __all__ = [
     "cost",
     "dense_to_convolution",
     "draw_comparison",
+    "explain_study",
     "export_network",
     "find",
     "hookimpl",

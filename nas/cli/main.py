@@ -22,6 +22,7 @@ COMMANDS = {
     "trials": Place("nas.cli.studies", "trials", "The trials of a study."),
     "rm": Place("nas.cli.rm", "rm", "Remove a study and its trials."),
     "best": Place("nas.cli.best", "best", "The ranking, over one study or all."),
+    "explain": Place("nas.cli.explain", "explain", "Which choices of a study mattered, and what one edit may bring."),
     "show": Place("nas.cli.networks", "show", "One architecture, layer by layer."),
     "diff": Place("nas.cli.networks", "diff", "Two architectures side by side."),
     "cost": Place("nas.cli.cost", "cost", "What an architecture or a block costs, exactly."),

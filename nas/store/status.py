@@ -71,11 +71,17 @@ def counts(storage: Storage, study_id: int) -> dict[str, int]:
 
 def training_seconds(storage: Storage, study_id: int) -> float:
     """The seconds of training behind a study's trials, with those that other studies had spent on them."""
+    return sum(seconds_behind(storage, study_id).values(), 0.0)
+
+
+def seconds_behind(storage: Storage, study_id: int) -> dict[int, float]:
+    """The seconds of training behind each trial by its id; of one taken over, those that its source had taken."""
     source = trial.alias("source")
-    behind = func.sum(func.coalesce(source.c.seconds, trial.c.seconds))
-    asked = select(behind).select_from(trial).outerjoin(source, source.c.id == trial.c.source_trial_id)
+    behind = func.coalesce(source.c.seconds, trial.c.seconds)
+    asked = select(trial.c.id, behind).outerjoin(source, source.c.id == trial.c.source_trial_id)
     with storage.read() as connection:
-        return connection.scalar(asked.where(trial.c.study_id == study_id)) or 0.0
+        rows = connection.execute(asked.where(trial.c.study_id == study_id))
+        return {row[0]: row[1] for row in rows}
 
 
 def studies(storage: Storage) -> list[StudyLine]:

@@ -34,7 +34,7 @@ def find_baseline(storage: Storage, source: StudyRecord) -> Baseline:
         return Baseline()
     record = get_study(storage, _name(source))
     if record is None:
-        told = "runs the random search of equal cost and confirms its best beside these"
+        told = "runs the random search of equal cost and confirms its best too"
         return Baseline(problem=f"no baseline: `nas confirm {source.name} --baseline` {told}")
     if problem := _another(source, record):
         return Baseline(problem=f"no baseline: {problem}")

@@ -115,7 +115,7 @@ def test_trials_lists_all_with_their_reasons(world, nas_json, nas):
     assert nas("trials", "alpha", "-f", "csv").rows[0]["architecture"] == rows[0]["architecture"]
 
 
-@pytest.mark.parametrize("command", ["status", "trials", "best", "rm"])
+@pytest.mark.parametrize("command", ["status", "trials", "best", "explain", "rm"])
 def test_unknown_study_is_told_with_the_nearest(world, nas, command):
     told = nas(command, "alhpa")
     assert (told.code, told.out) == (1, "")
@@ -151,7 +151,9 @@ def test_rm_asks_on_a_terminal(world, nas, nas_json, monkeypatch, answer, left):
     assert len(nas_json("studies")) == left
 
 
-@pytest.mark.parametrize("words", [["studies"], ["status", "x"], ["trials", "x"], ["best"], ["rm", "x", "-y"]])
+@pytest.mark.parametrize(
+    "words", [["studies"], ["status", "x"], ["trials", "x"], ["best"], ["explain", "x"], ["rm", "x", "-y"]]
+)
 def test_reading_where_there_is_no_database_creates_none(home, nas, words):
     told = nas(*words)
     assert told.code == 1
