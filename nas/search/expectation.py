@@ -117,7 +117,7 @@ class Expectation:
         vectors = [self.encoder.vector(one.point) for one in placed]
         usual = logarithms([one.costs for one in self.known], _TOLD)
         told = logarithms([one.costs for one in placed], _TOLD)
-        return stacked(vectors, self.encoder.size), (told - usual.mean(0)) / (usual.std(0) + 1e-9)
+        return stacked(vectors, self.encoder), (told - usual.mean(0)) / (usual.std(0) + 1e-9)
 
 
 class _Placed(NamedTuple):
