@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from statistics import fmean, median, stdev
+from statistics import fmean, stdev
 
-from nas.search.fidelity import MACS_FACTOR, asks_peers, should_prune
+from nas.arch.record import Standing
+from nas.search import fidelity
+from nas.search.fidelity import FEWEST_PEERS, LAST_PERCENT, asks_peers, should_prune
 
-FEWEST_PEERS = 5
-LAST_SHARE = 0.8
 POWERS = (0.25, 0.5, 1.0, 2.0)
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where a training stands at an epoch: its best accuracy so far, and its macs."""
-
-    accuracy: float
-    macs: int
 
 
 @dataclass(frozen=True)
@@ -46,50 +37,31 @@ Rule = Callable[[Asked], bool]
 """Whether the training ends here."""
 
 
-def program(pruner: str, asked: Asked) -> bool:
-    """A rule of the program."""
+def program(pruner: str, asked: Asked, *, deviations: float = 1) -> bool:
+    """A rule of the program; without deviations it is as if more images validated than there are."""
     if not asks_peers(pruner, asked.epoch, asked.epochs, asked.number):
         return False
-    return should_prune(pruner, asked.own.accuracy, [peer.accuracy for peer in like(asked, MACS_FACTOR)])
-
-
-def like(asked: Asked, factor: float) -> list[Standing]:
-    """The peers within a factor in macs."""
-    return [peer for peer in asked.peers if asked.own.macs / factor <= peer.macs <= asked.own.macs * factor]
-
-
-def beside_median(asked: Asked, *, first: float = 0.3, factor: float = MACS_FACTOR, deviations: float = 1) -> bool:
-    """Below the median of the peers' accuracies, and that by so many deviations."""
-    peers = like(asked, factor)
-    if not between(asked, first) or len(peers) < FEWEST_PEERS:
-        return False
-    return with_deviations(asked, deviations) < median(peer.accuracy for peer in peers)
+    return should_prune(pruner, asked.own, asked.peers, asked.images if deviations else 10**18)
 
 
 def ranks(
-    asked: Asked, *, first: float = 0.2, factor: float = MACS_FACTOR, deviations: float = 1, beaten: bool = True
+    asked: Asked, *, first: float = 0.2, deviations: float = 1, like_macs: bool = False, beaten: bool = True
 ) -> bool:
-    """Ranks of accuracy and macs together below the median of the peers'.
-
-    `beaten`: and some peer of no more macs is ahead in accuracy.
-    """
-    peers = like(asked, factor)
+    """The program's rule, changed: `like_macs` has peers of half to twice the macs, not `beaten` spares no front."""
+    peers = fidelity.like(asked.own, asked.peers) if like_macs else asked.peers
     if not between(asked, first) or len(peers) < FEWEST_PEERS:
         return False
-    own = Standing(with_deviations(asked, deviations), asked.own.macs)
-    if beaten and not any(peer.accuracy > own.accuracy and peer.macs <= own.macs for peer in peers):
-        return False
-    accuracies = sorted(one.accuracy for one in (own, *peers))
-    macs = sorted(one.macs for one in (own, *peers))
-    sums = [_rank(accuracies, one.accuracy) + _rank(macs, one.macs) for one in (own, *peers)]
-    return sums[0] < median(sums[1:])
+    favour = deviations * fidelity.deviation(asked.own.accuracy, asked.images)
+    own = Standing(asked.own.accuracy + favour, asked.own.macs)
+    behind = fidelity.ranked_behind(own, peers)
+    return behind and (not beaten or fidelity.beaten(own, peers))
 
 
 def ranks_then_median(asked: Asked, *, first: float = 0.2) -> bool:
     """Ranks at the first rung alone, accuracies after it."""
     if asked.epoch == math.ceil(first * asked.epochs):
         return ranks(asked, first=first, beaten=False)
-    return beside_median(asked, first=first)
+    return between(asked, first) and should_prune("median", asked.own, asked.peers, asked.images)
 
 
 def gain(asked: Asked, *, first: float = 0.2) -> bool:
@@ -122,18 +94,7 @@ def slope(asked: Asked, *, first: float = 0.3) -> bool:
 
 def between(asked: Asked, first: float) -> bool:
     """Whether the epoch is neither among the first nor among the last."""
-    return math.ceil(first * asked.epochs) <= asked.epoch <= int(LAST_SHARE * asked.epochs)
-
-
-def with_deviations(asked: Asked, deviations: float) -> float:
-    """The accuracy with so many deviations that the number of validation images gives it."""
-    accuracy = asked.own.accuracy
-    return accuracy + deviations * math.sqrt(accuracy * (1 - accuracy) / asked.images)
-
-
-def _rank(ordered: Sequence[float], value: float) -> int:
-    """Twice the rank, equals sharing theirs."""
-    return bisect_left(ordered, value) + bisect_right(ordered, value)
+    return math.ceil(first * asked.epochs) <= asked.epoch <= LAST_PERCENT * asked.epochs // 100
 
 
 def _power_law(known: Sequence[float], exponent: float, epochs: int) -> tuple[float, float]:
@@ -147,14 +108,12 @@ def _power_law(known: Sequence[float], exponent: float, epochs: int) -> tuple[fl
 
 
 RULES: Mapping[str, Rule] = {
-    **{name: partial(program, name) for name in ("none", "median", "hyperband")},
-    "median-tie": beside_median,
-    "ranks": ranks,
-    "ranks-tenth": partial(ranks, first=0.1),
-    "ranks-third": partial(ranks, first=0.3),
-    "ranks-no-tie": partial(ranks, deviations=0),
-    "ranks-two-ties": partial(ranks, deviations=2),
-    "ranks-any-macs": partial(ranks, factor=math.inf),
+    **{name: partial(program, name) for name in ("none", "ranks", "median", "hyperband")},
+    **{f"{name}-untied": partial(program, name, deviations=0) for name in ("ranks", "median", "hyperband")},
+    "ranks-two-deviations": partial(ranks, deviations=2),
+    "ranks-from-10": partial(ranks, first=0.1),
+    "ranks-from-30": partial(ranks, first=0.3),
+    "ranks-of-like-macs": partial(ranks, like_macs=True),
     "ranks-unbeaten-too": partial(ranks, beaten=False),
     "ranks-then-median": ranks_then_median,
     "gain": gain,

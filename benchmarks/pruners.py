@@ -29,9 +29,10 @@ from typing import Any
 
 from curves import FEWEST, Study, keep_curves, read_curves, studies_in, study_of_table
 from provenance import provenance
-from pruner_rules import RULES, Asked, Rule, Standing
+from pruner_rules import RULES, Asked, Rule
 from replay_tables import TableError
 
+from nas.arch.record import Standing
 from nas.errors import NasError
 from nas.store.engine import open_storage
 
@@ -177,7 +178,7 @@ def replayed(study: Study, names: Sequence[str], orders: int, workers: Sequence[
         rules = told.setdefault("workers", {}).setdefault(count, {})
         for name in names:
             rules[name] = measured(study, RULES[name], orders, int(count))
-            print(f"  {count} {name:18} {json.dumps(rules[name])}", flush=True)
+            print(f"  {count} {name:20} {json.dumps(rules[name])}", flush=True)
     return told
 
 

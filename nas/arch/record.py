@@ -109,6 +109,14 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
+class Standing:
+    """Where a trial stands at an epoch: its best accuracy so far, and the macs that an image costs it."""
+
+    accuracy: float
+    macs: int
+
+
+@dataclass(frozen=True)
 class Claim:
     """A trial that a worker holds, and where it stands: `epochs` already done, `checkpoint` to go on from."""
 

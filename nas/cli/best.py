@@ -12,6 +12,7 @@ from nas.arch.record import LIMITS, TEST, Ranked
 from nas.cli.options import Count, Settings, common, format_option
 from nas.cli.output import note, print_rows
 from nas.cli.storage import reading
+from nas.search.front import hypervolume
 from nas.show.columns import COMPARISON, CONFIRMED, RANKING, REPEATED
 from nas.show.table import interval
 from nas.store.ranking import best as ranking
@@ -38,8 +39,24 @@ def best(settings: Settings, /, form: str, **asked: Any) -> None:
     """The best networks of STUDY, or of all; over several data sets the rank starts anew in each."""
     storage = reading(settings)
     print_ranking(form, ranking(storage, **asked))
+    if asked["pareto"] is not None:
+        _tell_hypervolumes(ranking(storage, **asked | {"top": None}), asked["pareto"], asked[f"max_{asked['pareto']}"])
     if asked["study"] is not None and find_study(storage, asked["study"]).scored_on == TEST:
         note(f"{asked['study']}: all accuracies are on the test images")
+
+
+def _tell_hypervolumes(ranked: Sequence[Ranked], cost: str, limit: int | None) -> None:
+    """A line for the front of each data set: up to the limit asked for, or to the largest cost on it."""
+    fronts: list[list[Ranked]] = []
+    for row in ranked:
+        if row.rank == 1:
+            fronts.append([])
+        fronts[-1].append(row)
+    for rows in fronts:
+        front = [(row.accuracy, int(getattr(row, cost))) for row in rows]
+        reference = limit or max(reached for _, reached in front) or 1
+        volume = f"{hypervolume(front, reference):.4f} of accuracy 0 to 1 by {cost} 0 to {reference:,}"
+        note(f"{rows[0].dataset}: {len(front)} on the front, hypervolume {volume}")
 
 
 def print_ranking(form: str, ranked: Sequence[Ranked]) -> None:

@@ -1,19 +1,23 @@
-"""Pruning by epochs, like with like: the same epoch among trials within a factor of two in macs."""
+"""Pruning by epochs: a trial is compared with those that came to the same epoch, at what they cost."""
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from statistics import median
 
+from nas.arch.record import Standing
+
 MACS_FACTOR = 2.0
-"""Peers cost between half and twice as many macs."""
+"""Where accuracies alone are compared, peers cost between half and twice as many macs."""
 
-FIRST_SHARE = {"median": 0.3, "hyperband": 0.1}
-"""Nothing is pruned in the first epochs: while the learning rate rises accuracies say little about the end. Hyperband
-spreads its rungs wider, and keeps a third rather than a half."""
+FIRST_PERCENT = {"ranks": 20, "median": 30, "hyperband": 10}
+"""Nothing is pruned in the first epochs: while the learning rate rises accuracies say little about the end. Beside macs
+they may be asked earlier; hyperband spreads its rungs wider, and keeps a third rather than a half. Never under 10."""
 
-LAST_SHARE = 0.8
+LAST_PERCENT = 80
 """Nor in the last ones: so near the end a result that can be ranked is worth more than the epochs saved."""
 
 FEWEST_PEERS = 5
@@ -25,19 +29,19 @@ REDUCTION = 3
 
 def first_epoch(pruner: str, epochs: int) -> int:
     """The first epoch at which a trial may be pruned."""
-    return max(1, math.ceil(FIRST_SHARE[pruner] * epochs))
+    return -(-FIRST_PERCENT[pruner] * epochs // 100)
 
 
 def last_epoch(epochs: int) -> int:
     """The last epoch at which a trial may be pruned; never the last of all."""
-    return int(LAST_SHARE * epochs)
+    return LAST_PERCENT * epochs // 100
 
 
 def pruner_for(name: str, epochs: int) -> str:
-    """What `auto` stands for: the median rule where a training is long enough to save something."""
+    """What `auto` stands for: ranks where a training is long enough to save something."""
     if name != "auto":
         return name
-    return "median" if epochs >= 5 else "none"
+    return "ranks" if epochs >= 5 else "none"
 
 
 def asks_peers(pruner: str, epoch: int, epochs: int, number: int) -> bool:
@@ -49,19 +53,51 @@ def asks_peers(pruner: str, epoch: int, epochs: int, number: int) -> bool:
     return first_epoch(pruner, epochs) <= epoch <= last_epoch(epochs)
 
 
-def should_prune(pruner: str, best: float, peers: Sequence[float]) -> bool:
-    """Whether a trial whose best accuracy so far is `best` ends here; `peers` are theirs at the same epoch.
+def should_prune(pruner: str, own: Standing, peers: Sequence[Standing], images: int) -> bool:
+    """Whether a trial ends here: behind its peers at the same epoch by more than a seed's deviation.
 
-    median: below the median of the peers. hyperband: not among the best third. Source: Golovin et al., "Google
-    Vizier", 2017, section 3.2.1; Li et al., "Hyperband", 2018, and "A System for Massively Parallel Hyperparameter
-    Tuning", 2020, algorithm 2.
+    Its accuracy is on so many `images`. ranks: beaten at its cost, and behind in accuracy and macs together, whatever
+    the others cost. median: below the median of those of like macs. hyperband: not among their best third. Source:
+    Golovin et al., "Google Vizier", 2017, section 3.2.1; Li et al., "Hyperband", 2018, and "A System for Massively
+    Parallel Hyperparameter Tuning", 2020, algorithm 2.
     """
-    if len(peers) < FEWEST_PEERS:
+    compared = peers if pruner == "ranks" else like(own, peers)
+    if len(compared) < FEWEST_PEERS:
         return False
+    favoured = replace(own, accuracy=own.accuracy + deviation(own.accuracy, images))
+    if pruner == "ranks":
+        return beaten(favoured, compared) and ranked_behind(favoured, compared)
+    accuracies = [peer.accuracy for peer in compared]
     if pruner == "median":
-        return best < median(peers)
-    ranked = sorted([*peers, best], reverse=True)
-    return best < ranked[max(1, len(ranked) // REDUCTION) - 1]
+        return favoured.accuracy < median(accuracies)
+    ranked = sorted([*accuracies, favoured.accuracy], reverse=True)
+    return favoured.accuracy < ranked[max(1, len(ranked) // REDUCTION) - 1]
+
+
+def like(own: Standing, peers: Sequence[Standing]) -> list[Standing]:
+    """The peers that cost about as many macs."""
+    return [peer for peer in peers if own.macs / MACS_FACTOR <= peer.macs <= own.macs * MACS_FACTOR]
+
+
+def beaten(own: Standing, peers: Sequence[Standing]) -> bool:
+    """Whether a peer of no more macs is ahead in accuracy; so whatever is on the front of the two is not."""
+    return any(peer.accuracy > own.accuracy and peer.macs <= own.macs for peer in peers)
+
+
+def ranked_behind(own: Standing, peers: Sequence[Standing]) -> bool:
+    """Whether the ranks of accuracy and of macs, among all, add up to less than the median of the peers' sums."""
+    everybody = [own, *peers]
+    accuracies, macs = sorted(one.accuracy for one in everybody), sorted(one.macs for one in everybody)
+    sums = [_rank(accuracies, one.accuracy) + _rank(macs, one.macs) for one in everybody]
+    return sums[0] < median(sums[1:])
+
+
+def deviation(accuracy: float, images: int) -> float:
+    """The deviation of an accuracy by the number of its images alone.
+
+    At the end of a training seeds deviate by half to twice as much; in its first third by three to five times.
+    """
+    return math.sqrt(accuracy * (1 - accuracy) / images)
 
 
 def rungs(epochs: int, number: int) -> list[int]:
@@ -72,3 +108,8 @@ def rungs(epochs: int, number: int) -> list[int]:
         all_rungs.append(start)
         start *= REDUCTION
     return all_rungs[number % len(all_rungs) :] if all_rungs else []
+
+
+def _rank(ordered: Sequence[float], value: float) -> int:
+    """Twice the rank among ordered values, equals sharing theirs."""
+    return bisect_left(ordered, value) + bisect_right(ordered, value)

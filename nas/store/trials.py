@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
-from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, Outcome, TrialRecord
+from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, Outcome, Standing, TrialRecord
 from nas.store.engine import Storage, database_clock
 from nas.store.rows import epochs_of, held_by, next_revision, trial_record, trial_rows
 from nas.store.tables import checkpoint, epoch, trial
@@ -109,30 +109,27 @@ def history_since(storage: Storage, study_id: int, revision: int) -> tuple[int, 
     return (rows[-1].revision if rows else revision), [trial_record(row) for row in rows]
 
 
-def peers(
-    storage: Storage, study_id: int, at_epoch: int, low_macs: float, high_macs: float, exclude_trial: int
-) -> list[float]:
-    """The best accuracy up to an epoch of each other trial of like macs that recorded that epoch.
+def peers(storage: Storage, study_id: int, at_epoch: int, exclude_trial: int) -> list[Standing]:
+    """Where each other trial that recorded an epoch stood at it.
 
     Running, pruned and complete ones count alike; of those taken over from other studies no epochs are known. Epochs
     that were not scored do not count.
     """
-    like = (
+    others = (
         trial.c.study_id == study_id,
         trial.c.id != exclude_trial,
         trial.c.state != FAILED,
-        trial.c.macs.between(low_macs, high_macs),
     )
     best = (
-        select(func.max(epoch.c.accuracy))
+        select(func.max(epoch.c.accuracy), trial.c.macs)
         .join(trial, trial.c.id == epoch.c.trial_id)
-        .where(*like, epoch.c.epoch <= at_epoch, epoch.c.accuracy.is_not(None))
-        .group_by(epoch.c.trial_id)
+        .where(*others, epoch.c.epoch <= at_epoch, epoch.c.accuracy.is_not(None))
+        .group_by(epoch.c.trial_id, trial.c.macs)
         .having(func.max(epoch.c.epoch) == at_epoch)
         .order_by(epoch.c.trial_id)
     )
     with storage.read() as connection:
-        return list(connection.scalars(best))
+        return [Standing(accuracy, macs) for accuracy, macs in connection.execute(best)]
 
 
 def trial_epochs(storage: Storage, trial_id: int) -> tuple[EpochRecord, ...]:

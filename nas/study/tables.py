@@ -15,7 +15,7 @@ from nas.study.numbers import MOST_VALUES, ListOf, OneOf, Real, Whole, flag, pla
 
 SAMPLERS = ("auto", "budget", "tpe", "random", "evolution", "gp", "grid")
 SCORES = (VALIDATION, TEST)
-PRUNERS = ("auto", "none", "median", "hyperband")
+PRUNERS = ("auto", "none", "median", "hyperband", "ranks")
 
 _WIDTH = Whole(1, 65_536)
 _WIDTHS = f"a list of {_WIDTH.allowed}, or {{low = 8, high = 64, step = 8}}"

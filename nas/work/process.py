@@ -87,7 +87,8 @@ def make_worker(job: Job, stop: threading.Event, blocks: Blocks | None = None) -
     blocks = load_blocks(job.plugins) if blocks is None else blocks
     search = Search(storage, record, owner_name(job.slot), _proposer(study, record, blocks, job.slot))
     pruner = pruner_for(study.search.pruner, study.recipe.epochs)
-    return Worker(search, _trainer(job, storage, study, record, blocks), pruner, study.recipe.epochs, stop)
+    trainer = _trainer(job, storage, study, record, blocks)
+    return Worker(search, trainer, pruner, study.recipe.epochs, len(trainer.batches.validation_labels), stop)
 
 
 def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) -> Proposes:

@@ -13,9 +13,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nas.arch.record import FAILED, PRUNED, RUNNING, Claim, EpochRecord, Outcome, StudyRecord
+from nas.arch.record import FAILED, PRUNED, RUNNING, Claim, EpochRecord, Outcome, Standing, StudyRecord
 from nas.errors import StorageError
-from nas.search.fidelity import MACS_FACTOR, asks_peers, should_prune
+from nas.search.fidelity import asks_peers, should_prune
 from nas.search.loop import LEASE_SECONDS, Search
 from nas.store.engine import Storage
 from nas.store.leases import heartbeat, release, release_owners
@@ -41,12 +41,16 @@ class Evaluate(Protocol):
 
 @dataclass
 class Worker:
-    """A worker of one study. `stop` is set from outside to end it with its trial kept to be taken up again."""
+    """A worker of one study. `stop` is set from outside to end it with its trial kept to be taken up again.
+
+    A trial's accuracies are on so many `images`.
+    """
 
     search: Search
     evaluate: Evaluate
     pruner: str = "none"
     epochs: int = 1
+    images: int = 1
     stop: threading.Event = field(default_factory=threading.Event)
 
     def run(self) -> int:
@@ -86,12 +90,11 @@ class Worker:
     def _prunes(self, claim: Claim, curve: tuple[EpochRecord, ...] | list[EpochRecord], epoch: int) -> bool:
         if not asks_peers(self.pruner, epoch, self.epochs, claim.number):
             return False
-        macs, search = claim.totals.macs, self.search
         scored = [one.accuracy for one in curve if one.accuracy is not None]
         if not scored:
             return False
-        rivals = peers(search.storage, search.study.id, epoch, macs / MACS_FACTOR, macs * MACS_FACTOR, claim.trial_id)
-        return should_prune(self.pruner, max(scored), rivals)
+        rivals = peers(self.search.storage, self.search.study.id, epoch, claim.trial_id)
+        return should_prune(self.pruner, Standing(max(scored), claim.totals.macs), rivals, self.images)
 
 
 @dataclass

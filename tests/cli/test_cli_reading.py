@@ -62,6 +62,21 @@ def test_best_filters(world, nas_json, words, trials):
     assert [row["trial"] for row in nas_json("best", "alpha", *words)] == trials
 
 
+def test_front_says_its_hypervolume(world, nas, nas_json):
+    rows = nas_json("best", "alpha", "--pareto", "params")
+    assert len(rows) == 3
+    told = nas("best", "alpha", "--pareto", "params", "--max-params", "20000", "--top", "1")
+    area, reached = 0.0, 0.0
+    for row in reversed(rows):
+        area += (row["accuracy"] - reached) * (20_000 - row["params"])
+        reached = row["accuracy"]
+    volume = f"{area / 20_000:.4f} of accuracy 0 to 1 by params 0 to 20,000"
+    assert told.err == f"{rows[0]['dataset']}: 3 on the front, hypervolume {volume}\n"
+    largest = max(row["params"] for row in rows)
+    assert nas("best", "alpha", "--pareto", "params").err.endswith(f"by params 0 to {largest:,}\n")
+    assert nas("best", "alpha", "--pareto", "params", "--max-params", "10").err == ""
+
+
 def test_empty_ranking_is_an_empty_list_or_a_header(world, nas):
     assert nas("best", "--block", "none_such", "-f", "json").out == "[]\n"
     assert nas("best", "--block", "none_such", "-f", "csv").out == ",".join(BEST_FIELDS) + "\n"

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -103,6 +104,18 @@ def test_extrapolation_finds_who_will_not_reach_the_best(modules, tmp_path, name
     assert told["best_lost"] == 0
 
 
+def test_variant_without_a_change_is_the_rule_of_the_program(modules):
+    curves, pruners, rules = modules
+    [study] = curves.read_curves(pruners.CURVES, ["digits-20k"])
+    for seed in range(3):
+        order = random.Random(seed).sample(range(len(study.trainings)), 30)
+        ends = [pruners.Replay(study, rule, order, 2).run().ended for rule in (rules.ranks, rules.RULES["ranks"])]
+        assert ends[0] == ends[1]
+        assert min(ends[0].values()) == 2
+        untied = pruners.Replay(study, rules.RULES["ranks-untied"], order, 2).run().ended
+        assert sum(untied.values()) < sum(ends[0].values())
+
+
 def test_kept_curves_of_the_project_are_replayed(tmp_path):
     output = tmp_path / "told.json"
     words = ["--studies", "fashion-2000", "--orders", 2, "--rules", "none,median", "--workers", 1, "--output", output]
@@ -116,7 +129,7 @@ def test_kept_curves_of_the_project_are_replayed(tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--rules", "mode"], "--rules: mode: allowed: none, median"),
+        (["--rules", "mode"], "--rules: mode: allowed: none, ranks, median"),
         (["--studies", "mine"], "nothing to replay: no study of that name"),
         (["--curves", "nowhere.json"], "nowhere.json: "),
         (["--storage", "sqlite:///nowhere.db"], "no such database"),

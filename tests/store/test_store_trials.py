@@ -5,7 +5,7 @@ import math
 from sqlalchemy import func, select
 from store_worlds import LEASE, asked, candidate, epoch_record, held, outcome, study_record, trained
 
-from nas.arch.record import COMPLETE, FAILED, PRUNED, RUNNING, EpochRecord
+from nas.arch.record import COMPLETE, FAILED, PRUNED, RUNNING, EpochRecord, Standing
 from nas.store import tables
 from nas.store.claims import Answer
 from nas.store.ranking import best
@@ -112,7 +112,7 @@ def test_epoch_that_was_not_scored_has_neither_accuracy_nor_loss_and_is_no_peer(
     record_epoch(storage, unscored, "worker", EpochRecord(1, None, None, 1.1, 0.25), None, LEASE)
     record_epoch(storage, scored, "worker", epoch_record(1, 0.7), None, LEASE)
     assert trial_epochs(storage, unscored) == (EpochRecord(1, None, None, 1.1, 0.25),)
-    assert peers(storage, study.id, 1, 0, 10**9, exclude_trial=0) == [0.7]
+    assert peers(storage, study.id, 1, exclude_trial=0) == [Standing(0.7, 50_000)]
 
 
 def test_reused_trial_has_the_weights_of_its_source(storage, study):
@@ -123,21 +123,22 @@ def test_reused_trial_has_the_weights_of_its_source(storage, study):
         assert get_weights(storage, answer.trial_id) == b"source"
 
 
-def test_peers_are_of_like_macs_and_at_the_same_epoch(storage, study):
+def test_peers_are_at_the_same_epoch_with_their_macs(storage, study):
     own = held(storage, study, 0).trial_id
     trained(storage, study, 1, 0.6)
     trained(storage, study, 2, 0.5, end=outcome(0.5, PRUNED, 2))
     trained(storage, study, 3, 0.9, macs=1_000_000)
     trained(storage, study, 4, 0.8, end=outcome(None, FAILED, 3))
-    assert peers(storage, study.id, 2, 25_000, 100_000, own) == [0.6, 0.5]
-    assert peers(storage, study.id, 3, 25_000, 100_000, own) == [0.6]
+    large = Standing(0.9, 1_000_000)
+    assert peers(storage, study.id, 2, own) == [Standing(0.6, 50_000), Standing(0.5, 50_000), large]
+    assert peers(storage, study.id, 3, own) == [Standing(0.6, 50_000), large]
 
 
 def test_peer_stands_with_its_best_epoch_so_far(storage, study):
     peer, own = held(storage, study, 1).trial_id, held(storage, study, 2).trial_id
     for epoch, accuracy in enumerate([0.7, 0.4, 0.99], 1):
         record_epoch(storage, peer, "worker", epoch_record(epoch, accuracy), None, LEASE)
-    assert peers(storage, study.id, 2, 0, 1e9, own) == [0.7]
+    assert peers(storage, study.id, 2, own) == [Standing(0.7, 50_000)]
 
 
 def test_ended_trials_wait_for_the_mirror_once(storage, study):
