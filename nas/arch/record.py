@@ -117,6 +117,18 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Trained:
+    """A network that a study trained to the end: its architecture as JSON, its costs, its validation accuracy."""
+
+    study_id: int
+    accuracy: float
+    params: int
+    macs: int
+    activations: int
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Claim:
     """A trial that a worker holds, and where it stands: `epochs` already done, `checkpoint` to go on from."""
 

@@ -15,7 +15,9 @@ from nas.arch.record import LIMITS
 from nas.search.costs import Costs
 from nas.search.drawing import replayed
 from nas.search.evolution import RegularisedEvolution
+from nas.search.memory import Memory, expected, features
 from nas.search.points import Made
+from nas.search.pooled import Pooled
 from nas.search.project import project
 from nas.search.sampler import BudgetSampler
 from nas.study.space import Space
@@ -31,10 +33,13 @@ def sampler_for(name: str, space: Space, trials: int) -> str:
     return "grid" if space.size() <= trials else "budget"
 
 
-def make_sampler(name: str, trials: int, seed: int, costs: Costs | None = None, *, fill: bool = True) -> BaseSampler:
+def make_sampler(
+    name: str, trials: int, seed: int, costs: Costs | None = None, *, fill: bool = True, memory: Memory | None = None
+) -> BaseSampler:
     """The Optuna sampler of that name; `grid` has none, since the proposer goes through the space itself.
 
-    `costs` are those of the space; without them `budget` learns the space from the trials, and has no limits.
+    `costs` are those of the space; without them `budget` learns the space from the trials, and has no limits. `memory`
+    tells it of what other studies trained.
     """
     startup = min(max(STARTUP[0], trials // 3), STARTUP[1])
     with warnings.catch_warnings():
@@ -47,7 +52,8 @@ def make_sampler(name: str, trials: int, seed: int, costs: Costs | None = None, 
             )
         if name == "budget" and costs is not None:
             limits = {LIMITS[index]: float(limit) for index, limit in costs.limits}
-            return BudgetSampler(costs.space.draw, make=partial(made, costs, fill), limits=limits, seed=seed)
+            make, alike = partial(made, costs, fill, memory), Pooled(costs.space).point
+            return BudgetSampler(costs.space.draw, make=make, alike=alike, limits=limits, seed=seed)
         if name == "budget":
             return BudgetSampler(seed=seed)
         if name == "evolution":
@@ -55,7 +61,7 @@ def make_sampler(name: str, trials: int, seed: int, costs: Costs | None = None, 
         return RandomSampler(seed=seed)
 
 
-def made(costs: Costs, fill: bool, named: Mapping[str, Any]) -> Made | None:
+def made(costs: Costs, fill: bool, memory: Memory | None, named: Mapping[str, Any]) -> Made | None:
     """The network within the budget that stands for a draw by its names, and its costs; None where there is none."""
     try:
         draw, _ = replayed(costs.space.draw, named)
@@ -64,9 +70,12 @@ def made(costs: Costs, fill: bool, named: Mapping[str, Any]) -> Made | None:
     found = project(draw, costs, fill=fill)
     if found is None:
         return None
-    depth = sum(len(stage) for stage in found.draw.skeleton.stages)
     told = {name: float(value) for name, value in zip(LIMITS, found.numbers, strict=True)}
-    return Made(costs.space.names(found.draw), {**told, "depth": float(depth)})
+    orders = [expected(found.numbers.params, found.draw.widths[-1])]
+    if memory is not None:
+        score = memory.score(features(costs.space.architecture(found.draw), told))
+        orders.insert(0 if memory.believed else 1, score)
+    return Made(costs.space.names(found.draw), told, tuple(orders))
 
 
 def quiet() -> None:

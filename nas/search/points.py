@@ -10,16 +10,16 @@ from functools import cached_property
 from typing import Any
 
 from nas.search.drawing import Drawing, Point, drawn, neighbours, replayed
-from nas.search.surrogate import Encoder, Floats
+from nas.search.surrogate import Encoder, Floats, logarithms
 
 POOL, DRAWS, FRESH = 500, 2_000, 2
 """So many points stand by, of at most so many draws; with each ask so many new ones come."""
 
 FROM_TOP = 40
-"""Of the points standing by so many of most macs are never given up for new ones."""
+"""Of the points standing by so many of the highest order are never given up for new ones."""
 
 ABREAST, STEPS_UP = 10, 30
-"""So many points are taken on together, by so many edits at most, to those of most macs."""
+"""So many points are taken on together, by so many edits at most, to those of the highest order."""
 
 MOST_REMEMBERED = 20_000
 """So many draws are remembered by what they became; a long search would else fill the memory."""
@@ -32,45 +32,62 @@ Costs = Mapping[str, float]
 
 @dataclass(frozen=True)
 class Made:
-    """What a draw becomes before it is trained (as drawn, where nothing changes it), and what that costs."""
+    """What a draw becomes before it is trained (as drawn, where nothing changes it), and what that costs.
+
+    `orders`: several figures, the likeliest first, each higher where more is expected before anything is known; none:
+    by macs.
+    """
 
     named: Mapping[str, Any]
     costs: Costs
+    orders: tuple[float, ...] = ()
 
 
 Make = Callable[[Mapping[str, Any]], Made | None]
 """What a draw becomes; None where nothing can be made of it."""
 
+Alike = Callable[[Mapping[str, Any]], Point]
+"""The choices of a point as they are compared with those of others, where that is not as they are named."""
+
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A point as made, what it costs, and the share of the tightest limit that it takes.
+    """A point as made, and the share of the tightest limit that it takes.
 
-    `key` is the same for the same choices, `order` its macs, or what stands for them.
+    `key` is the same for the same choices; the `trends` are what the model is told of beside the choices, by each way
+    to order points: that of the order first.
     """
 
     key: Hashable
     point: Point
-    costs: Costs
     use: float
-    order: float
+    trends: tuple[tuple[float, ...], ...]
     encoder: Encoder
+    alike: Alike | None
+
+    @cached_property
+    def compared(self) -> Point:
+        """Its choices as they are compared with those of others."""
+        return self.alike(self.point.named) if self.alike else self.point
 
     @cached_property
     def vector(self) -> Floats:
         """Its place (D,) for the model."""
-        return self.encoder.vector(self.point)
+        return self.encoder.vector(self.compared)
 
 
 class Points:
     """The points of a space, made and limited; those within the limits that a sampler has not taken are to be had."""
 
-    def __init__(self, draw: Drawing, make: Make, limits: Costs, generator: random.Random) -> None:
-        self.draw, self.make, self.limits, self.random = draw, make, limits, generator
+    def __init__(
+        self, draw: Drawing, make: Make, limits: Costs, generator: random.Random, alike: Alike | None = None
+    ) -> None:
+        self.draw, self.make, self.limits, self.random, self.alike = draw, make, limits, generator, alike
         self.encoder = Encoder()
         self.taken: set[Hashable] = set()
+        self.by = 0
         self.pool: list[Seen] = []
-        """Those that stand by, most macs first."""
+        """Those that stand by, of the highest order first."""
         self._standing: set[Hashable] = set()
         self._filled = False
         self._made: dict[Hashable, Seen | None] = {}
@@ -96,8 +113,21 @@ class Points:
         except ValueError:
             return None
         use = max((made.costs[name] / limit for name, limit in self.limits.items()), default=1.0)
-        order = made.costs.get("macs", next(iter(made.costs.values()), 0.0))
-        return Seen(tuple(point.named.items()), point, made.costs, use, order, self.encoder)
+        trends = tuple((one,) for one in made.orders) or (_usual_trends(made.costs),)
+        return Seen(tuple(point.named.items()), point, use, trends, self.encoder, self.alike)
+
+    def order(self, one: Seen) -> float:
+        """What is expected of a point before anything is known; more is better."""
+        trends = one.trends[self.by]
+        return trends[0] if trends else 0.0
+
+    def order_by(self, way: int) -> None:
+        """Order the points in another way, of those that they were made with."""
+        self.by = way
+        self.pool.sort(key=self._down)
+
+    def _down(self, one: Seen) -> float:
+        return -self.order(one)
 
     def new(self, points: Iterable[Seen]) -> Iterator[Seen]:
         """Those of the points that are to be had."""
@@ -127,7 +157,7 @@ class Points:
         return self._around[one.key]
 
     def refresh(self) -> None:
-        """Have points within the limits stand by, those of most macs among them; later on add a few new ones."""
+        """Have points within the limits stand by, those of the highest order among them; later add a few new ones."""
         if self._filled:
             self._stand_by(one for one in self.drawn(FRESH) if one.use <= 1)
             return
@@ -139,24 +169,30 @@ class Points:
             if len(points) == POOL:
                 break
         self._stand_by(points.values())
-        self._stand_by(self._dearest())
+        self._stand_by(self._highest())
 
     def _stand_by(self, points: Iterable[Seen]) -> None:
         for one in points:
             if one.key not in self._standing:
                 self._standing.add(one.key)
-                insort(self.pool, one, key=lambda other: -other.order)
+                insort(self.pool, one, key=self._down)
         while len(self.pool) > POOL:
             self._standing.remove(self.pool.pop(self.random.randrange(FROM_TOP, len(self.pool))).key)
 
-    def _dearest(self) -> list[Seen]:
-        """The points of most macs that edits lead to, from the first of those that stand by."""
+    def _highest(self) -> list[Seen]:
+        """The points of the highest order that edits lead to, from the first of those that stand by."""
         top = self.pool[:FROM_TOP]
         for _ in range(STEPS_UP):
             near = {other.key: other for one in top[:ABREAST] for other in self.around(one)}
             near |= {one.key: one for one in top}
-            further = sorted(near.values(), key=lambda other: -other.order)[:FROM_TOP]
+            further = sorted(near.values(), key=self._down)[:FROM_TOP]
             if [one.key for one in further] == [one.key for one in top]:
                 break
             top = further
         return top
+
+
+def _usual_trends(costs: Costs) -> tuple[float, ...]:
+    """The logarithms of macs and depth, or of the first cost."""
+    names = [name for name in ("macs", "depth") if name in costs] or list(costs)[:1]
+    return tuple(float(one) for one in logarithms([costs], names)[0])

@@ -23,6 +23,7 @@ from nas.study.space import Space
 LEVELS = 32
 """A mean or share is one of so many steps."""
 
+_SHARE = IntDistribution(0, LEVELS)
 _ONCE = (STAGES, "stem.kernel", "stem.width")
 
 
@@ -57,7 +58,7 @@ class Pooled:
             pooled[choice.kind].append(value)
         for kind, values in pooled.items():
             for name, level in self._means(kind, values):
-                found[name], distributions[name] = level, IntDistribution(0, LEVELS)
+                found[name], distributions[name] = level, _SHARE
         return Point(found, distributions)
 
     def _means(self, kind: str, values: Sequence[Value]) -> list[tuple[str, int]]:

@@ -17,6 +17,7 @@ from nas.blocks.registry import Blocks
 from nas.blocks.trace import cost, normalise
 from nas.search.costs import Costs
 from nas.search.drawing import replayed
+from nas.search.memory import Memory
 from nas.search.named import make_sampler, quiet, sampler_for
 from nas.search.project import Projected, project
 from nas.study.budget import Budget
@@ -37,7 +38,8 @@ _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: Tri
 class Proposer:
     """Proposes networks that a study has not tried, from what its trials gave so far.
 
-    `slot` numbers the workers of a study: it keeps them from all beginning with the same block type.
+    `slot` numbers the workers of a study: it keeps them from all beginning with the same block type. `memory` is of
+    what other studies trained.
     """
 
     def __init__(
@@ -51,9 +53,10 @@ class Proposer:
         seed: int,
         fill: bool = True,
         slot: int = 0,
+        memory: Memory | None = None,
     ) -> None:
         quiet()
-        self.space, self.blocks, self.fill, self.slot = space, blocks, fill, slot
+        self.space, self.blocks, self.fill, self.slot, self.memory = space, blocks, fill, slot, memory
         self.costs = Costs(space, blocks, budget)
         self.sampler = sampler_for(sampler, space, trials)
         self.trials, self.seed = trials, seed
@@ -107,7 +110,7 @@ class Proposer:
         self.study.sampler = self._sampler(seed)
 
     def _sampler(self, seed: int) -> BaseSampler:
-        return make_sampler(self.sampler, self.trials, seed, self.costs, fill=self.fill)
+        return make_sampler(self.sampler, self.trials, seed, self.costs, fill=self.fill, memory=self.memory)
 
     def _of_sampler(self) -> Candidate | None:
         """The first new network that the sampler draws; one that finds none is asked less the next time."""

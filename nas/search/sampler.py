@@ -1,4 +1,4 @@
-"""Our own sampler: points of most cost, edits of the first of them, neighbours of the best and a model, by turns."""
+"""Our own sampler: points of the highest order, edits of the first, neighbours of the best and a model, by turns."""
 
 from __future__ import annotations
 
@@ -16,20 +16,24 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.drawing import Drawing, Point, any_of, flat
-from nas.search.points import FROM_TOP, Costs, Made, Make, Points, Seen
-from nas.search.surrogate import Floats, Surrogate, logarithms, stacked
+from nas.search.memory import rank_correlation
+from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen
+from nas.search.surrogate import Floats, Surrogate, stacked
 
-MOST_MACS = 3
-"""The search begins with so many points of most multiply-adds."""
+FIRST_IN_ORDER = 3
+"""The search begins with so many points of the highest order."""
 
 EARLY = 40
 """Of the first so many points two in five are edits of the very first: each tries a choice by itself."""
 
 PARENTS, FROM_PARENTS, FROM_POOL = 5, 120, 60
-"""The candidates of the model: neighbours of the best few, points standing by, and those of most macs among them."""
+"""The candidates of the model: neighbours of the best few, points standing by, and those of the highest order."""
 
 REMEMBERED = 100
 """The model is built on so many of the best trainings and as many of the latest: its cost does not grow."""
+
+FEWEST_TO_JUDGE = 8
+"""From so many results on they say which way to order points is to be believed."""
 
 LAST_DRAWS = 200
 """Where nothing else is left, so many draws are looked at for a new point."""
@@ -49,7 +53,8 @@ class BudgetSampler(BaseSampler):
 
     `space`: distributions by name, or a function that asks whatever it is given for its choices as an objective asks a
     trial; None: what the trials before have in common. `cost` tells costs by name, `macs` among them where it can;
-    `make`, instead, also says what a draw becomes. Nothing over a limit is proposed as long as something else is found.
+    `make`, instead, also says what a draw becomes, and in which orders; `alike` how choices are compared with others.
+    Nothing over a limit is proposed as long as something else is found.
     """
 
     def __init__(
@@ -58,12 +63,13 @@ class BudgetSampler(BaseSampler):
         *,
         cost: Callable[[Mapping[str, Any]], Costs] | None = None,
         make: Make | None = None,
+        alike: Alike | None = None,
         limits: Costs | None = None,
         seed: int = 0,
     ) -> None:
         self.random, self.numbers = random.Random(seed), np.random.default_rng(seed)
         self.make: Make = make or (lambda named: Made(named, cost(named) if cost else {}))
-        self.limits = dict(limits or {})
+        self.alike, self.limits = alike, dict(limits or {})
         self.points: Points | None = None
         if space is not None:
             self._set_space(flat(space) if isinstance(space, Mapping) else space)
@@ -72,13 +78,13 @@ class BudgetSampler(BaseSampler):
         """The best first, at most `REMEMBERED`."""
         self.latest: deque[Result] = deque(maxlen=REMEMBERED)
         self.usual: tuple[Floats, Floats] | None = None
-        """Mean and deviation of the costs' logarithms among the points standing by, at the model's first use."""
+        """Mean and deviation of the trends among the points standing by, at the model's first use."""
         self.read = 0
         self.open: list[int] = []
         self.choice: Point | None = None
 
     def _set_space(self, draw: Drawing) -> None:
-        self.points = Points(draw, self.make, self.limits, self.random)
+        self.points = Points(draw, self.make, self.limits, self.random, self.alike)
 
     def reseed_rng(self) -> None:
         """Draw other numbers than the process that this one was copied from."""
@@ -133,7 +139,25 @@ class BudgetSampler(BaseSampler):
             value = value_of(trial)
             if trial.state.is_finished() and value is not None:
                 self._learn((seen, sign * value))
+        if len(trials) > self.read:
+            self._believe(points)
         self.open, self.read = still, len(trials)
+
+    def _believe(self, points: Points) -> None:
+        """Order points in the way that ranks best what they reached, as soon as that can be told."""
+        known = self._known()
+        ways = len(known[0][0].trends) if known else 1
+        if ways == 1 or len(known) < FEWEST_TO_JUDGE:
+            return
+        reached = [value for _, value in known]
+        told = [rank_correlation([seen.trends[way][0] for seen, _ in known], reached) for way in range(ways)]
+        if told[points.by] < max(told):
+            points.order_by(told.index(max(told)))
+            self.usual = None
+
+    def _known(self) -> list[Result]:
+        """The results that the model is built on."""
+        return list({seen.key: (seen, value) for seen, value in [*self.latest, *self.best]}.values())
 
     def _learn(self, result: Result) -> None:
         self.latest.append(result)
@@ -143,13 +167,13 @@ class BudgetSampler(BaseSampler):
     def _chosen(self, points: Points) -> Seen | None:
         """A point within the limits that is not taken; None where none is found.
 
-        Several ways take turns, since none is good in every space; early on also edits of the first point of most macs,
-        and the next ones of most macs.
+        Several ways take turns, since none is good in every space; early on also edits of the first point, and the next
+        ones in order.
         """
         points.refresh()
         found, count = None, len(points.taken)
-        if count >= MOST_MACS:
-            place = count - MOST_MACS
+        if count >= FIRST_IN_ORDER:
+            place = count - FIRST_IN_ORDER
             found = self._early(points, place % 5) if count < EARLY else self._late(points, place % 2)
         found = found or next(points.new(points.pool), None) or self._beside_the_best(points)
         return found or next(points.new(points.drawn(LAST_DRAWS)), None)
@@ -165,11 +189,11 @@ class BudgetSampler(BaseSampler):
         return self._of_model(points) if self.best else points.any_new(points.pool)
 
     def _beside_the_best(self, points: Points) -> Seen | None:
-        """Of the neighbours of the best that has new ones, the one of most macs."""
+        """Of the neighbours of the best that has new ones, the one of the highest order."""
         for one, _ in self.best:
             new = list(points.new(points.around(one)))
             if new:
-                return max(new, key=lambda other: other.order)
+                return max(new, key=points.order)
         return None
 
     def _of_model(self, points: Points) -> Seen | None:
@@ -177,20 +201,19 @@ class BudgetSampler(BaseSampler):
         wanted = self._candidates(points)
         if not wanted:
             return None
-        known = list({seen.key: (seen, value) for seen, value in [*self.latest, *self.best]}.values())
-        names = [name for name in ("macs", "depth") if name in wanted[0].costs] or list(wanted[0].costs)[:1]
+        known = self._known()
         if self.usual is None:
-            usual = logarithms([one.costs for one in points.pool or wanted], names)
+            usual = np.array([one.trends[points.by] for one in points.pool or wanted])
             self.usual = usual.mean(0), usual.std(0) + 1e-9
         middle, spread = self.usual
 
         everything = [*(seen for seen, _ in known), *wanted]
         vectors = stacked([one.vector for one in everything], points.encoder)
-        costs = (logarithms([one.costs for one in everything], names) - middle) / spread
-        choices, count = max(len(one.point.named) for one in wanted), len(known)
+        trends = (np.array([one.trends[points.by] for one in everything]) - middle) / spread
+        choices, count = max(len(one.compared.named) for one in wanted), len(known)
         values = np.array([value for _, value in known])
         mean, covariance = self.surrogate.posterior(
-            (vectors[:count], costs[:count]), values, (vectors[count:], costs[count:]), choices
+            (vectors[:count], trends[:count]), values, (vectors[count:], trends[count:]), choices
         )
         covariance[np.diag_indices_from(covariance)] += JITTER
         draw = mean + np.linalg.cholesky(covariance) @ self.numbers.standard_normal(len(wanted))

@@ -37,8 +37,8 @@ def mended(skeleton: Skeleton, costs: Costs) -> Skeleton | None:
 
 
 def _nearest(stage: Stage, costs: Costs) -> Iterator[Stage]:
-    """Stages like this one: one block changed after the other, then all alike, then of the block types behind it."""
-    for place in range(len(stage)):
+    """Stages like this one: one block changed after the other where they are mixed, all alike, of the types behind."""
+    for place in range(len(stage)) if costs.space.mix else ():
         for other in _alike(stage[place], costs):
             yield (*stage[:place], other, *stage[place + 1 :])
     names = list(dict.fromkeys(costs.space.blocks))

@@ -110,7 +110,7 @@ class Surrogate:
         A point is its vector (…, D) and its costs as standard scores (…, F), macs first; `choices`: how many choices a
         point has.
         """
-        return self.of_scores(known, _ranked(values), wanted, choices)
+        return self.of_scores(known, ranked_scores(values), wanted, choices)
 
     def of_scores(
         self, known: tuple[Floats, Floats], scores: Floats, wanted: tuple[Floats, Floats], choices: float
@@ -166,7 +166,7 @@ def _trend(setting: Setting, costs: Floats) -> Floats:
     return setting.trend * _BELIEF * np.clip(costs[:, 0], -2.5, 2.5)
 
 
-def _ranked(values: Floats) -> Floats:
+def ranked_scores(values: Floats) -> Floats:
     """Standard scores of the ranks: how far values lie apart says little, since some networks hardly learn."""
     if len(values) == 1:
         return np.zeros(1)

@@ -11,6 +11,7 @@ from nas.show.edits import edits_table
 from nas.show.table import Column, count, percent, seconds, table
 from nas.work.explain import Explanation
 from nas.work.mattered import ChoiceMattered, Mattered
+from nas.work.remembered import Recalled
 
 BAR = 10
 """Characters of a bar that stands for all of the variance."""
@@ -50,6 +51,7 @@ def explanation_record(found: Explanation) -> dict[str, Any]:
         "edits_p_value": None if near is None else near.p_value,
         "edits_problem": found.nearby_problem if near is None else near.problem,
         "changes": [] if near is None else _dicts(near.changes),
+        "memory": asdict(found.recalled),
         "baseline": found.baseline,
         "baseline_problem": found.baseline_problem,
         "pace": _dicts(found.pace),
@@ -87,6 +89,7 @@ def explanation_text(found: Explanation, width: int | None) -> str:
         ("Where the budget went", _spent(found, inside)),
         ("Where the costs of the best network lie", _parts(found, inside)),
         ("One edit from the best network", _nearby(found, inside)),
+        ("What other studies told", _recalled(found.recalled, width)),
         ("Beside a random search", _pace(found)),
     ]
     return "\n\n".join([_wrapped(head, width), *(_section(title, texts) for title, texts in sections)])
@@ -165,6 +168,22 @@ def _nearby(found: Explanation, width: int | None) -> Iterator[str]:
         yield f"expected: points beyond the {percent(near.expected_accuracy)} that are expected of the best itself"
     if near.changes:
         yield f"\n{edits_table(near, width)}"
+
+
+def _recalled(told: Recalled, width: int | None) -> Iterator[str]:
+    if told.problem:
+        yield _wrapped(f"nothing: {told.problem}", width)
+        return
+    correlations = {
+        "what they told": told.rank_correlation,
+        "params and last width": told.expected_rank_correlation,
+        "macs": told.macs_rank_correlation,
+    }
+    words = ", ".join(f"{name} {value:.2f}" for name, value in correlations.items() if value is not None)
+    networks = f"{told.networks} networks of {told.studies} other {'study' if told.studies == 1 else 'studies'}"
+    yield _wrapped(f"{networks}; rank correlation with the accuracies here: {words} (0: chance, 1: exact)", width)
+    if (told.rank_correlation or 0.0) <= (told.expected_rank_correlation or 0.0):
+        yield _wrapped("so the search goes by params and last width instead, until its own trials say otherwise", width)
 
 
 def _pace(found: Explanation) -> Iterator[str]:

@@ -8,10 +8,10 @@ from typing import Any
 
 from sqlalchemy import Connection, case, delete, func, insert, select, update
 
-from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, Outcome, Standing, TrialRecord
+from nas.arch.record import COMPLETE, FAILED, PRUNED, VALIDATION, EpochRecord, Outcome, Standing, Trained, TrialRecord
 from nas.store.engine import Storage, database_clock
 from nas.store.rows import epochs_of, held_by, next_revision, trial_record, trial_rows
-from nas.store.tables import checkpoint, epoch, trial
+from nas.store.tables import architecture, checkpoint, epoch, study, trial
 from nas.store.weights import put_weights
 
 ENDED = (COMPLETE, PRUNED, FAILED)
@@ -130,6 +130,22 @@ def peers(storage: Storage, study_id: int, at_epoch: int, exclude_trial: int) ->
     )
     with storage.read() as connection:
         return [Standing(accuracy, macs) for accuracy, macs in connection.execute(best)]
+
+
+def trained_networks(storage: Storage, study_id: int, most: int, *, elsewhere: bool = False) -> list[Trained]:
+    """The latest networks of a study that have an accuracy on validation images; `elsewhere`: of all other studies,
+    those left out that they took over from one another.
+    """
+    of_study = trial.c.study_id == study_id
+    where = [trial.c.state == COMPLETE, study.c.scored_on == VALIDATION]
+    where += [~of_study, trial.c.reused.is_(False)] if elsewhere else [of_study]
+    costs = (trial.c.params, trial.c.macs, trial.c.activations)
+    rows = select(trial.c.study_id, trial.c.accuracy, *costs, architecture.c.spec).select_from(trial)
+    rows = rows.join(study, study.c.id == trial.c.study_id)
+    rows = rows.join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
+    with storage.read() as connection:
+        found = connection.execute(rows.where(*where).order_by(trial.c.id.desc()).limit(most))
+        return [Trained(*row) for row in found]
 
 
 def trial_epochs(storage: Storage, trial_id: int) -> tuple[EpochRecord, ...]:

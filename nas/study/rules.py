@@ -22,7 +22,7 @@ from nas.study.numbers import plain, shown
 from nas.study.space import STEM
 from nas.study.tables import SpaceTable
 
-MAY_CHANGE = ("name", "search.trials", "search.keep", "search.sampler", "architecture")
+MAY_CHANGE = ("name", "search.trials", "search.keep", "search.sampler", "search.memory", "architecture")
 """What a resumed study's file may say otherwise: how long and by which sampler it runs, never what it measures."""
 
 _MOST_TRIED = 20_000

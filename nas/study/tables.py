@@ -155,6 +155,7 @@ class SearchTable(_Table):
     sampler: Annotated[str, BeforeValidator(OneOf(SAMPLERS))] = "auto"
     pruner: Annotated[str, BeforeValidator(OneOf(PRUNERS))] = "auto"
     fill: Flag = True
+    memory: Flag = True
     keep: Annotated[int, BeforeValidator(Whole(0, 10_000_000))] = 10
 
 

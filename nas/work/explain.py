@@ -12,16 +12,18 @@ from nas.errors import BlockError, NasError
 from nas.search.anatomy import PartCost, parts
 from nas.search.costs import Costs
 from nas.search.drawing import replayed
+from nas.search.named import sampler_for
 from nas.store.engine import Storage, open_storage
 from nas.store.ranking import best, find
 from nas.store.studies import find_study
 from nas.store.trials import trials
-from nas.study.file import study_from_data
+from nas.study.file import StudyFile, study_from_data
 from nas.study.space import make_space
 from nas.work.baseline import find_baseline
 from nas.work.mattered import Mattered, mattered
 from nas.work.nearby import Nearby, nearby
 from nas.work.pace import PacePoint, pace
+from nas.work.remembered import Recalled, recalled
 from nas.work.spent import BlockSpent, StateSpent, by_block, by_state
 
 
@@ -44,6 +46,7 @@ class Explanation:
     parts_problem: str
     nearby: Nearby | None
     nearby_problem: str
+    recalled: Recalled
     baseline: str | None
     pace: tuple[PacePoint, ...]
     baseline_problem: str
@@ -83,6 +86,7 @@ def _explanation(
     winner = next(one for one in complete if one.number == ranked.trial)
     anatomy, parts_problem = _parts(storage, winner, blocks)
     near, problem = _nearby(record, all_of, winner, blocks, top)
+    file = study_from_data(record.config, f"study {record.name!r}")
     rival = find_baseline(storage, record)
     itself = "" if rival.record else f"no baseline: {record.name!r} is a random search itself"
     return Explanation(
@@ -97,10 +101,21 @@ def _explanation(
         parts_problem=parts_problem,
         nearby=near,
         nearby_problem=problem,
+        recalled=recalled(storage, record, file, _sampler(file, record, blocks)),
         baseline=None if rival.record is None else rival.record.name,
         pace=() if rival.record is None else tuple(pace(storage, record.id, rival.record.id)),
         baseline_problem=rival.problem or itself,
     )
+
+
+def _sampler(file: StudyFile, record: StudyRecord, blocks: Blocks) -> str:
+    """Who proposed the networks; what `auto` stood for cannot be told where the plugin of a block is not here."""
+    assert file.space is not None
+    try:
+        space = make_space(file.space, blocks, record.input, record.classes, order=record.blocks)
+    except BlockError:
+        return file.search.sampler
+    return sampler_for(file.search.sampler, space, record.trials)
 
 
 def _parts(storage: Storage, winner: TrialRecord, blocks: Blocks) -> tuple[tuple[PartCost, ...], str]:

@@ -32,6 +32,7 @@ from nas.study.candidates import listed
 from nas.study.file import StudyFile, study_from_data
 from nas.study.space import make_space
 from nas.work.evaluate import Trainer
+from nas.work.remembered import remembered
 from nas.work.worker import Worker, owner_name
 
 PARENT_LOOK_SECONDS = 1.0
@@ -85,13 +86,13 @@ def make_worker(job: Job, stop: threading.Event, blocks: Blocks | None = None) -
     record = find_study(storage, job.study)
     study = study_from_data(record.config)
     blocks = load_blocks(job.plugins) if blocks is None else blocks
-    search = Search(storage, record, owner_name(job.slot), _proposer(study, record, blocks, job.slot))
+    search = Search(storage, record, owner_name(job.slot), _proposer(storage, study, record, blocks, job.slot))
     pruner = pruner_for(study.search.pruner, study.recipe.epochs)
     trainer = _trainer(job, storage, study, record, blocks)
     return Worker(search, trainer, pruner, study.recipe.epochs, len(trainer.batches.validation_labels), stop)
 
 
-def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) -> Proposes:
+def _proposer(storage: Storage, study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) -> Proposes:
     if study.space is None:
         return Listing(listed(study.candidates, blocks, record.input, record.classes)[0])
     space = make_space(study.space, blocks, record.input, record.classes, order=record.blocks)
@@ -104,6 +105,7 @@ def _proposer(study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) 
         seed=(record.seed * 1009 + slot) % 2**31,
         fill=study.search.fill,
         slot=slot,
+        memory=remembered(storage, record.id) if study.search.memory else None,
     )
 
 

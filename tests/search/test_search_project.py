@@ -9,6 +9,7 @@ from search_worlds import BLOCKS, Dark, Even, draws, make, tiny
 
 from nas.blocks.trace import cost
 from nas.search.costs import Costs
+from nas.search.drawing import replayed
 from nas.search.profile import check_feasible
 from nas.search.project import BAND, project
 from nas.search.widths import outward
@@ -23,6 +24,7 @@ SPACES = {
     "coarse": make(("conv", "bottleneck"), widths=[8, 64], stages=[1, 2, 3]),
     "even": make(("even", "grouped"), registry=BLOCKS.with_block(Even), widths=[8, 16, 24], stem={"widths": [8, 16]}),
 }
+VETOED = make(("grouped", "inception", "stacked"), widths=[6, 10, 15, 20], depths=[2, 3], stem={"widths": [8]})
 BUDGETS = {
     "little": Budget(params=3_000),
     "params": Budget(params=20_000),
@@ -200,6 +202,15 @@ def test_skeleton_loses_depth_before_kernels():
 
 def _kernel(draw):
     return dict(draw.skeleton.stages[0][0].settings)["kernel"]
+
+
+@pytest.mark.parametrize("space", [*SPACES.values(), VETOED], ids=[*SPACES, "vetoed"])
+def test_projected_network_is_one_that_the_space_draws(space):
+    costs = Costs(space, BLOCKS.with_block(Even), Budget(params=30_000))
+    for draw in draws(space, 40, 5):
+        found = project(draw, costs)
+        if found is not None:
+            assert replayed(space.draw, space.names(found.draw))[0] == found.draw
 
 
 def test_vetoed_choices_are_mended_within_their_block_type():

@@ -275,3 +275,20 @@ def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
     assert sum(apart(first, named) == 1 for named in others) >= 15
     assert sum(macs >= 64 for macs in used) >= 10
     assert sum(macs < 50 for macs in used) >= 5
+
+
+def test_points_are_ordered_in_the_way_that_ranks_best_what_was_reached():
+    def make(named):
+        return Made(named, {}, (float(-quality(named)), float(quality(named))))
+
+    sampler = BudgetSampler(FLAT, make=make)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    ways = []
+    for _ in range(20):
+        trial = ask(study)
+        ways.append(sampler.points.by)
+        study.tell(trial, quality(trial.params))
+    assert ways == [0] * 8 + [1] * 12
+    orders = [sampler.points.order(one) for one in sampler.points.pool]
+    assert orders == sorted(orders, reverse=True)
+    assert quality(study.trials[0].params) < 0 < study.best_value

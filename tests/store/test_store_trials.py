@@ -5,7 +5,7 @@ import math
 from sqlalchemy import func, select
 from store_worlds import LEASE, asked, candidate, epoch_record, held, outcome, study_record, trained
 
-from nas.arch.record import COMPLETE, FAILED, PRUNED, RUNNING, EpochRecord, Standing
+from nas.arch.record import COMPLETE, FAILED, PRUNED, RUNNING, TEST, EpochRecord, Standing
 from nas.store import tables
 from nas.store.claims import Answer
 from nas.store.ranking import best
@@ -17,6 +17,7 @@ from nas.store.trials import (
     history,
     peers,
     record_epoch,
+    trained_networks,
     trial_epochs,
     trials,
     unmirrored,
@@ -149,3 +150,27 @@ def test_ended_trials_wait_for_the_mirror_once(storage, study):
     assert claim_mirrored(storage, ended)
     assert not claim_mirrored(storage, ended)
     assert unmirrored(storage, study.id) == []
+
+
+def test_networks_trained_elsewhere_are_those_of_other_studies_with_an_accuracy(storage):
+    own, other = create_study(storage, study_record("own")), create_study(storage, study_record("other", seed=1))
+    tested = create_study(storage, study_record("tested", seed=2, scored_on=TEST))
+    trained(storage, own, 1, 0.9)
+    trained(storage, other, 2, 0.8, params=700)
+    trained(storage, other, 3, 0.2, end=outcome(0.2, PRUNED, 1))
+    trained(storage, tested, 4, 0.7)
+    trained(storage, other, 5, 0.6)
+    found = trained_networks(storage, own.id, 10, elsewhere=True)
+    assert [(one.study_id, one.accuracy, one.params) for one in found] == [(other.id, 0.6, 1000), (other.id, 0.8, 700)]
+    assert found[1].spec == candidate(2).architecture
+    assert [one.accuracy for one in trained_networks(storage, own.id, 1, elsewhere=True)] == [0.6]
+    assert [one.accuracy for one in trained_networks(storage, own.id, 10)] == [0.9]
+
+
+def test_network_taken_over_counts_once(storage):
+    first, second = create_study(storage, study_record("first")), create_study(storage, study_record("second"))
+    trained(storage, first, 1, 0.9)
+    assert asked(storage, second, 1).kind is Answer.REUSED
+    third = create_study(storage, study_record("third", seed=9))
+    assert [one.study_id for one in trained_networks(storage, third.id, 10, elsewhere=True)] == [first.id]
+    assert [one.accuracy for one in trained_networks(storage, second.id, 10)] == [0.9]

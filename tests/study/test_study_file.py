@@ -13,7 +13,7 @@ from nas.study.file import read_study, study_from_data
 from nas.study.tables import TABLES, TrainTable, keys
 
 ROOT = Path(__file__).parents[2]
-SEARCH_KEYS = "trials, sampler, pruner, fill, keep"
+SEARCH_KEYS = "trials, sampler, pruner, fill, memory, keep"
 TOP_KEYS = "name, dataset, seed, budget, space, search, architecture, repeats, score, train"
 
 
@@ -129,7 +129,7 @@ MISTAKES = [
         "trials = 4\nepochs = 3",
         "search.epochs: unknown key (did you mean 'train.epochs'?); allowed: trials",
     ),
-    ("[search]\ntrials = 4", "", "search: missing; allowed: a table with trials, sampler, pruner, fill, keep"),
+    ("[search]\ntrials = 4", "", "search: missing; allowed: a table with trials, sampler, pruner, fill, memory, keep"),
     (
         "[search]\ntrials = 4",
         "[[search]]\ntrials = 4",

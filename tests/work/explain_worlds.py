@@ -45,17 +45,20 @@ def by_layers(params, totals, noise):
     return 0.90 + 0.02 * sum(value == 3 for value in layers) + 0.004 * noise
 
 
-def searched(storage, rule, *, name="toy", trials=40, sampler="tpe", draws=1, ends=(COMPLETE,), space=None):
+def searched(
+    storage, rule, *, name="toy", trials=40, sampler="tpe", draws=1, ends=(COMPLETE,), space=None, search=None
+):
     """A study whose networks are drawn at random; the accuracy of each is `rule`'s, its seconds are 1 + its macs in M.
 
-    `ends` are the states by turns; `draws` is the seed of the networks; `space` changes keys of `SPACE`.
+    `ends` are the states by turns; `draws` is the seed of the networks; `space` changes keys of `SPACE`,
+    `search` those of its search.
     """
     data = {
         "name": name,
         "dataset": "digits",
         "budget": {"params": "20k"},
         "space": SPACE | (space or {}),
-        "search": {"trials": trials, "sampler": sampler},
+        "search": {"trials": trials, "sampler": sampler, **(search or {})},
         "train": {"epochs": 2},
     }
     study = checked(study_from_data(data), BLOCKS)

@@ -14,7 +14,7 @@ FIELDS = [
     *("study", "dataset", "complete", "best", "rank_correlation", "p_value", "choices", "choices_problem", "costs"),
     *("states", "blocks", "parts", "parts_problem", "expected_accuracy", "widths", "edits", "edits_tried"),
     *("edits_rank_correlation", "edits_p_value", "edits_problem", "changes"),
-    *("baseline", "baseline_problem", "pace"),
+    *("memory", "baseline", "baseline_problem", "pace"),
 ]
 
 
@@ -84,6 +84,7 @@ def test_table_is_read_from_the_top_and_fits_a_terminal(told, monkeypatch):
         "Where the budget went",
         "Where the costs of the best network lie",
         "One edit from the best network",
+        "What other studies told",
         "Beside a random search",
     ]
     head = next(number for number, line in enumerate(lines) if line.split()[:2] == ["choice", "share"])
