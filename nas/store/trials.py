@@ -16,6 +16,9 @@ from nas.store.weights import put_weights
 
 ENDED = (COMPLETE, PRUNED, FAILED)
 
+MOST_PEERS = 1_000
+"""A trial is compared with so many of the latest: at the end of every epoch, however long the study."""
+
 
 def record_epoch(
     storage: Storage,
@@ -109,14 +112,15 @@ def history_since(storage: Storage, study_id: int, revision: int) -> tuple[int, 
     return (rows[-1].revision if rows else revision), [trial_record(row) for row in rows]
 
 
-def peers(storage: Storage, study_id: int, at_epoch: int, exclude_trial: int) -> list[Standing]:
-    """Where each other trial that recorded an epoch stood at it.
+def peers(storage: Storage, study_id: int, at_epoch: int, exclude_trial: int, most: int = MOST_PEERS) -> list[Standing]:
+    """Where each other trial that recorded an epoch stood at it, of the `most` latest trials of a study.
 
     Running, pruned and complete ones count alike; of those taken over from other studies no epochs are known. Epochs
     that were not scored do not count.
     """
+    latest = select(trial.c.id).where(trial.c.study_id == study_id).order_by(trial.c.number.desc()).limit(most)
     others = (
-        trial.c.study_id == study_id,
+        trial.c.id.in_(latest.scalar_subquery()),
         trial.c.id != exclude_trial,
         trial.c.state != FAILED,
     )

@@ -133,6 +133,7 @@ def test_peers_are_at_the_same_epoch_with_their_macs(storage, study):
     large = Standing(0.9, 1_000_000)
     assert peers(storage, study.id, 2, own) == [Standing(0.6, 50_000), Standing(0.5, 50_000), large]
     assert peers(storage, study.id, 3, own) == [Standing(0.6, 50_000), large]
+    assert peers(storage, study.id, 2, own, most=3) == [Standing(0.5, 50_000), large]
 
 
 def test_peer_stands_with_its_best_epoch_so_far(storage, study):
