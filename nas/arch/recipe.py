@@ -9,7 +9,7 @@ from typing import Any
 from nas.arch.record import VALIDATION
 from nas.arch.spec import canonical, digest
 
-TRAINER_VERSION = 2
+TRAINER_VERSION = 3
 """Counts the changes of the training loop that change its results."""
 
 FP32, BF16 = "fp32", "bf16"
