@@ -10,13 +10,13 @@ quickstart: .venv/installed
 
 test: .venv/installed-dev
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n 2 -m "not slow"
+	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal -m "not slow"
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 
 test-all: .venv/installed-dev
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n 2
+	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 
