@@ -16,7 +16,7 @@ test: .venv/installed-dev
 
 test-all: .venv/installed-dev
 	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal
+	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal --hypothesis-profile=long
 	$(BIN)/coverage combine -q
 	$(BIN)/coverage report --fail-under=90
 

@@ -19,6 +19,7 @@ from data_worlds import (
     text,
     write_batches,
 )
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -134,7 +135,7 @@ def test_wrong_pickle_is_told_in_one_line_that_names_it(data_dir, case):
     assert line.endswith(f"(in {data_dir / FOLDER})")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(st.data())
 def test_damaged_pickle_gives_data_or_a_named_error(data):
     content = bytearray(pickled(IMAGES[:1], LABELS[:1])[:220])

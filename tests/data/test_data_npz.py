@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -231,7 +232,7 @@ def test_member_that_declares_too_much_is_refused(tmp_path, monkeypatch):
     assert "x_train declares 2128 bytes; up to 2000 are allowed" in problem(tmp_path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.data())
 def test_damaged_bytes_give_a_data_set_or_one_line(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("damaged")

@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -50,7 +51,7 @@ def convolutions(draw):
         return made, torch.rand(2, made.in_channels, draw(size), draw(size), dtype=torch.float64)
 
 
-@settings(max_examples=300, deadline=None, derandomize=True)
+@settings(max_examples=examples(300), deadline=None, derandomize=True)
 @given(convolutions())
 def test_any_convolution_is_a_dense_layer_or_neither_takes_the_map(drawn):
     convolution, image = drawn
@@ -63,7 +64,7 @@ def test_any_convolution_is_a_dense_layer_or_neither_takes_the_map(drawn):
     assert same(convolution_to_dense(convolution, tuple(image.shape[1:])), image, convolution)
 
 
-@settings(max_examples=50, deadline=None, derandomize=True)
+@settings(max_examples=examples(50), deadline=None, derandomize=True)
 @given(st.tuples(*[st.integers(1, 4)] * 3), st.integers(1, 5), st.booleans())
 def test_any_dense_layer_is_a_convolution(shape, outputs, bias):
     layer = nn.Linear(shape[0] * shape[1] * shape[2], outputs, bias=bias, dtype=torch.float64)

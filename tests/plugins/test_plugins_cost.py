@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from example_counts import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -175,7 +176,7 @@ def holds(case):
 ANY = {"deadline": None, "derandomize": True, "suppress_health_check": list(HealthCheck)}
 
 
-@settings(max_examples=300, **ANY)
+@settings(max_examples=examples(300), **ANY)
 @given(drawn())
 def test_declared_costs_are_those_of_the_built_modules(case):
     holds(case)

@@ -3,6 +3,7 @@
 from itertools import product
 
 import pytest
+from example_counts import examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from search_worlds import BLOCKS, Dark, Even, draws, make, tiny
@@ -16,7 +17,7 @@ from nas.search.widths import outward
 from nas.study.budget import Budget
 from nas.study.space import Draw
 
-ROOMY = {"deadline": None, "derandomize": True, "max_examples": 60}
+ROOMY = {"deadline": None, "derandomize": True, "max_examples": examples(60)}
 SPACES = {
     "five": make(),
     "all": make(tuple(sorted(BLOCKS)), mix=True, widths=[8, 16, 32], kernels=[3, 5], stages=[1, 2]),

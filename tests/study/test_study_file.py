@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from example_counts import examples
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -328,7 +329,7 @@ def outcome(data):
         return None
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(60), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(KEYS, TREES, max_size=7))
 def test_any_data_is_a_study_or_a_study_file_error(data):
     config = outcome(data)
@@ -343,7 +344,7 @@ def test_table_of_nothing_is_missing(table):
         study_from_data(data)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(st.sampled_from(["", "budget", "space", "search", "train"]), KEYS, TREES)
 def test_one_value_of_any_kind_in_a_good_study_is_told_or_taken(table, key, value):
     space = {"blocks": ["conv"], "kernels": [3], "widths": [8], "stages": [1], "depths": [1]}

@@ -4,6 +4,7 @@ import random
 from itertools import product
 
 import pytest
+from example_counts import examples
 from hypothesis import given
 from hypothesis import settings as options
 from hypothesis import strategies as st
@@ -88,7 +89,7 @@ class Named:
         return self.named[name]
 
 
-@options(deadline=None, derandomize=True, max_examples=60)
+@options(deadline=None, derandomize=True, max_examples=examples(60))
 @given(st.sampled_from(sorted(SPACES)), st.integers(0, 10_000))
 def test_names_give_the_draw_back(name, seed):
     held = SPACES[name]
@@ -96,7 +97,7 @@ def test_names_give_the_draw_back(name, seed):
     assert held.draw(Named(held.names(draw))) == draw
 
 
-@options(deadline=None, derandomize=True, max_examples=60)
+@options(deadline=None, derandomize=True, max_examples=examples(60))
 @given(st.sampled_from(sorted(SPACES)), st.integers(0, 10_000))
 def test_architecture_is_in_normal_form(name, seed):
     held = SPACES[name]
