@@ -7,6 +7,7 @@ import optuna
 import pytest
 import torch
 from sqlalchemy import text
+from work_worlds import write_study
 
 from nas.arch.read import architecture_from_json
 from nas.arch.record import COMPLETE, FAILED, PRUNED
@@ -87,12 +88,28 @@ def plugins(tmp_path):
     return [str(folder)]
 
 
+@pytest.fixture
+def study_file(study_file):
+    """Writes a study file of few images: what is learnt from them is no matter here."""
+    return lambda **changes: study_file(**{"images": 200, **changes})
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A study of four trials run to its end: its storage, its record, and the trials that were told as ended."""
+    folder, told = tmp_path_factory.mktemp("whole"), []
+    url = f"sqlite:///{folder}/nas.db"
+    words = {"storage": url, "workers": 0, "watch": lambda progress: told.extend(progress.ended)}
+    record = run_study(write_study(folder, images=200), **words)
+    return url, record, tuple(told)
+
+
 def opened(url):
     return open_storage(url)
 
 
-def test_study_runs_to_its_total_and_every_trial_is_recorded(url, study_file):
-    record = run_study(study_file(), storage=url, workers=0)
+def test_study_runs_to_its_total_and_every_trial_is_recorded(whole):
+    url, record, _ = whole
     storage = opened(url)
     found = status(storage, "small")
     assert dict(found.trials) == {"total": 4, "complete": 4, "pruned": 0, "failed": 0, "running": 0, "waiting": 0}
@@ -105,9 +122,8 @@ def test_study_runs_to_its_total_and_every_trial_is_recorded(url, study_file):
     storage.close()
 
 
-def test_progress_tells_every_trial_once(url, study_file):
-    told = []
-    run_study(study_file(), storage=url, workers=0, watch=lambda progress: told.extend(progress.ended))
+def test_progress_tells_every_trial_once(whole):
+    _, _, told = whole
     assert sorted(trial.number for trial in told) == [0, 1, 2, 3]
 
 
@@ -229,8 +245,8 @@ def test_pruned_trials_end_early_and_count(url, study_file):
     storage.close()
 
 
-def test_optuna_tables_mirror_every_trial(url, study_file):
-    record = run_study(study_file(), storage=url, workers=0)
+def test_optuna_tables_mirror_every_trial(whole):
+    url, record, _ = whole
     mirrored = optuna.load_study(study_name="small", storage=url).trials
     storage = opened(url)
     ours = {trial.number: trial for trial in history(storage, record.id)}
@@ -252,8 +268,8 @@ def test_finished_study_run_again_completes_the_mirror(url, study_file):
     assert record.trials == 2
 
 
-def test_images_facts_are_kept_for_export(url, study_file):
-    run_study(study_file(trials=1, epochs=1), storage=url, workers=0)
+def test_images_facts_are_kept_for_export(whole):
+    url, _, _ = whole
     storage = opened(url)
     images = find_study(storage, "small").images
     assert images["class_names"] == [str(digit) for digit in range(10)]
@@ -271,10 +287,10 @@ def test_data_that_changed_since_the_study_began_is_refused(url, tmp_path, study
 
     save()
     overrides = ["dataset=noise.npz", "space.stages=[2]"]
-    run_study(study_file(trials=1, epochs=1), storage=url, workers=0, overrides=overrides)
+    run_study(study_file(trials=1, epochs=1, images=None), storage=url, workers=0, overrides=overrides)
     save()
     with pytest.raises((StudyFileError, DataError), match="images"):
-        run_study(study_file(trials=2, epochs=1), storage=url, workers=0, overrides=overrides)
+        run_study(study_file(trials=2, epochs=1, images=None), storage=url, workers=0, overrides=overrides)
 
 
 def test_profile_says_what_fits_and_trains_nothing(study_file, tmp_path):

@@ -32,6 +32,7 @@ sampler = "random"
 pruner = "{pruner}"
 [train]
 epochs = {epochs}
+{images}
 """
 
 DEFAULTS = {
@@ -42,14 +43,16 @@ DEFAULTS = {
     "trials": 4,
     "pruner": "none",
     "epochs": 2,
+    "images": None,
 }
 
 
 def write_study(folder, **changes):
-    """A study file in a folder; keywords change it."""
+    """A study file in a folder; keywords change it. `images` to train on: None: all."""
     values = {**DEFAULTS, **changes}
     path = folder / f"{values['name']}.toml"
-    path.write_text(STUDY.format(**{**values, "blocks": json.dumps(values["blocks"])}))
+    images = "" if values["images"] is None else f"images = {values['images']}"
+    path.write_text(STUDY.format(**{**values, "blocks": json.dumps(values["blocks"]), "images": images}))
     return path
 
 
