@@ -135,10 +135,13 @@ def test_kept_curves_of_the_project_are_replayed(tmp_path):
         (["--storage", "sqlite:///nowhere.db"], "no such database"),
     ],
 )
-def test_mistake_is_one_line(words, told):
-    done = replayed(*words)
-    assert done.returncode == 2
-    assert told in done.stderr.splitlines()[-1]
+def test_mistake_is_one_line(modules, monkeypatch, capsys, words, told):
+    _, pruners, _ = modules
+    monkeypatch.setattr(sys, "argv", ["pruners.py", *words])
+    with pytest.raises(SystemExit) as ended:
+        pruners.main()
+    assert ended.value.code == 2
+    assert told in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_curve_of_another_length_is_named(modules, tmp_path):
