@@ -33,7 +33,7 @@ CHOSEN = ("rank", "trial", "accuracy", "test_accuracy", "test_low", "test_high",
 def searched_once(tmp_path_factory):
     """A storage with a study of four networks, run to its end."""
     folder = tmp_path_factory.mktemp("searched")
-    run_study(write_study(folder), storage=f"sqlite:///{folder}/nas.db", workers=0, device="cpu")
+    run_study(write_study(folder, images=200), storage=f"sqlite:///{folder}/nas.db", workers=0, device="cpu")
     return folder / "nas.db"
 
 
@@ -44,6 +44,12 @@ def searched(searched_once, tmp_path):
     with closing(sqlite3.connect(searched_once)) as whole, closing(sqlite3.connect(tmp_path / "nas.db")) as own:
         whole.backup(own)
     return "small"
+
+
+@pytest.fixture
+def study_file(study_file):
+    """Writes a study file whose search takes few images; what confirms it takes all."""
+    return lambda **changes: study_file(**{"images": 200, **changes})
 
 
 @pytest.fixture
