@@ -1,7 +1,76 @@
-"""How thoroughly properties are tried: a third of their examples, all of them with `--hypothesis-profile=long`."""
+"""A fresh database for a test, of either kind: SQLite, or a PostgreSQL server started for the tests.
 
+`url` is one without tables, `storage` is open on one of the newest schema; both are the same one in one test. A folder
+of tests, or a test, says by `database` on which kinds it is run.
+
+Properties are tried on a third of their examples, on all of them with `--hypothesis-profile=long`.
+"""
+
+import pytest
+from databases import PostgresPlace, SqlitePlace
 from hypothesis import settings
+from postgres import Server, why_absent
+
+from nas.store.engine import open_storage
+from nas.store.schema import create_storage
 
 settings.register_profile("long", max_examples=100)
 settings.register_profile("short", max_examples=34)
 settings.load_profile("short")
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory):
+    reason = why_absent()
+    if reason is not None:
+        pytest.skip(reason)
+    server = Server(tmp_path_factory.mktemp("postgresql"))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_server):
+    """A database of the newest schema, to be copied: migrating takes longer than most tests."""
+    name = postgres_server.create()
+    create_storage(postgres_server.url(name)).close()
+    return name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory):
+    """A file of the newest schema, to be copied."""
+    file = tmp_path_factory.mktemp("store") / "empty.db"
+    create_storage(f"sqlite:///{file}").close()
+    return file
+
+
+@pytest.fixture
+def database(request):
+    """The kind of database."""
+    return getattr(request, "param", "sqlite")
+
+
+@pytest.fixture
+def a_database(request, database, tmp_path):
+    if database == "sqlite":
+        yield SqlitePlace(tmp_path / "nas.db", request.getfixturevalue("sqlite_template"))
+        return
+    server = request.getfixturevalue("postgres_server")
+    made = PostgresPlace(server, request.getfixturevalue("postgres_template"))
+    yield made
+    made.drop()
+
+
+@pytest.fixture
+def url(a_database):
+    return a_database.url
+
+
+@pytest.fixture
+def storage(a_database):
+    a_database.migrated()
+    opened = open_storage(a_database.url)
+    yield opened
+    opened.close()

@@ -1,4 +1,4 @@
-"""Many real processes on one SQLite file: no trial too many, none lost, nothing trained twice."""
+"""Many real processes on one database: no trial too many, none lost, nothing trained twice."""
 
 import multiprocessing
 import random

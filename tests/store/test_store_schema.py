@@ -55,8 +55,9 @@ def test_tables_come_beside_those_of_others(tmp_path):
     storage.close()
 
 
-def test_upgrading_says_from_where_to_where(tmp_path, url):
-    (tmp_path / "nas.db").touch()
+def test_upgrading_says_from_where_to_where(tmp_path, url, database):
+    if database == "sqlite":
+        (tmp_path / "nas.db").touch()
     assert upgrade(url) == (None, SCHEMA)
     assert upgrade(url) == (SCHEMA, SCHEMA)
 

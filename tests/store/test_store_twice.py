@@ -43,5 +43,5 @@ def test_network_trained_whole_again_counts(storage, study):
 @pytest.mark.parametrize(("trials", "exhausted"), [(5, True), (9, False)])
 def test_more_trials_open_an_exhausted_study(storage, study, trials, exhausted):
     with storage.write() as connection:
-        connection.exec_driver_sql("UPDATE nas_study SET exhausted = 1")
+        connection.exec_driver_sql("UPDATE nas_study SET exhausted = true")
     assert update_study(storage, study.id, trials=trials).exhausted is exhausted
