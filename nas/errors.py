@@ -8,6 +8,7 @@ NasError                  1   one line a mistake
 ├── StudyFileError            all mistakes of a study file together
 ├── DataError                 images that cannot be read or used
 ├── StorageError              the database: absent, older, newer, or not ours
+│   └── ConnectionLost            its server went away in the middle; nothing of that was kept
 ├── NotFound                  no such study, trial or architecture
 ├── TrainingFailed            a training that ended without a result; ends a trial, never a study
 │   └── OutOfMemory           its memory ran out: it is tried again on fewer images at once
@@ -64,6 +65,10 @@ class DataError(NasError):
 
 class StorageError(NasError):
     """A database that is absent, of another schema, or not ours."""
+
+
+class ConnectionLost(StorageError):
+    """A database that went away in the middle of a transaction, of which nothing was kept."""
 
 
 class NotFound(NasError):

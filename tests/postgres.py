@@ -6,8 +6,9 @@ import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +21,9 @@ START_SECONDS = 60.0
 
 QUICK = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 """For databases that live as long as a test."""
+
+CRASH_SAFE = {"fsync": "off"}
+"""For servers that are killed: what was committed outlives its processes, if not the machine."""
 
 AS_ORDINARY_USER = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
 """PostgreSQL refuses to run as root."""
@@ -137,3 +141,53 @@ class Server:
     def drop(self, name: str) -> None:
         """Remove a database, whoever is connected to it."""
         self.command(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+@dataclass
+class Relay:
+    """Stands between a client and a server; armed, it cuts the next commit off, before the server hears of it or after.
+
+    A commit that is cut off after was kept, but nobody is told.
+    """
+
+    server_port: int
+    armed: str = ""
+    cut: int = 0
+
+    def __post_init__(self) -> None:
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self.listener.accept()
+                threading.Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with suppress(OSError), client, socket.create_connection(("127.0.0.1", self.server_port)) as server:
+            threading.Thread(target=self._answers, args=(server, client), daemon=True).start()
+            while sent := client.recv(65536):
+                if self.armed and b"COMMIT" in sent:
+                    self._cut(sent, server, client)
+                    return
+                server.sendall(sent)
+            server.shutdown(socket.SHUT_RDWR)
+
+    def _answers(self, server: socket.socket, client: socket.socket) -> None:
+        with suppress(OSError):
+            while got := server.recv(65536):
+                client.sendall(got)
+
+    def _cut(self, sent: bytes, server: socket.socket, client: socket.socket) -> None:
+        armed, self.armed = self.armed, ""
+        self.cut += 1
+        client.shutdown(socket.SHUT_RDWR)
+        if armed == "after":
+            server.sendall(sent)
+            time.sleep(0.2)
+
+    def close(self) -> None:
+        """Take no more clients."""
+        self.listener.close()

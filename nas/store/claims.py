@@ -16,6 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, 
 from nas.arch.record import COMPLETE, FAILED, RUNNING, WAITING, Candidate, Claim, StudyRecord
 from nas.errors import NotFound
 from nas.store.engine import Storage, database_clock
+from nas.store.outage import lasting
 from nas.store.rows import claim_of, highest, next_revision, same_question
 from nas.store.tables import architecture, architecture_block, study, trial
 
@@ -71,6 +72,7 @@ class _Question:
         return same_question(*asked)
 
 
+@lasting
 def claim(storage: Storage, study: StudyRecord, owner: str, candidate: Candidate, lease_seconds: float) -> ClaimResult:
     """Ask for a new trial of a network; see `Answer`. Raises NotFound where the study was removed.
 

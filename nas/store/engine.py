@@ -1,18 +1,18 @@
 """Opening a database, and the two transactions, read and write, in which everything else happens.
 
-All that differs between SQLite and PostgreSQL stands in this file.
+All that differs between SQLite and PostgreSQL stands in this file and in `postgresql.py`.
 """
 
 from __future__ import annotations
 
 import os
 import random
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -25,11 +25,9 @@ from sqlalchemy import (
     create_engine,
     event,
     inspect,
-    make_url,
     text,
 )
 from sqlalchemy.exc import (
-    ArgumentError,
     DataError,
     DBAPIError,
     IntegrityError,
@@ -40,8 +38,11 @@ from sqlalchemy.exc import (
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
-from nas.errors import StorageError
+from nas.errors import ConnectionLost, StorageError
+from nas.store import postgresql
+from nas.store.outage import OUTAGE_SECONDS, is_lost, lasting, reason_of, state_of, waited_for
 from nas.store.tables import SCHEMA, VERSION_TABLE
+from nas.store.urls import DRIVERS, parse_url, shown, sqlite_file
 
 BUSY_SECONDS = 30
 """How long SQLite waits for a lock before it says that the database is busy."""
@@ -49,10 +50,8 @@ BUSY_SECONDS = 30
 BEGIN_TRIES = 4
 """How often a transaction is begun anew where even that was not long enough."""
 
-WRITERS_LOCK = 0x6E6173
-"""The advisory lock (the letters `nas`) that lets one writer at a time into PostgreSQL, as SQLite does by itself."""
-
-DRIVERS = {"sqlite": "sqlite", "postgresql": "nas[postgres]"}
+NO_PRIVILEGE = "42501"
+"""The SQLSTATE of what a role may not do: for whoever runs the server to mend, not for us."""
 
 Result = TypeVar("Result")
 
@@ -78,35 +77,69 @@ def _clock(element: Any, compiler: Any, **options: Any) -> str:
 
 @dataclass(frozen=True)
 class Storage:
-    """An open database. `shown` is its URL without the password, for messages; one process, one storage."""
+    """An open database. `shown` is its URL without the password, for messages; one process, one storage.
+
+    A server that goes away is waited for so long as `patience_seconds` says before StorageError tells of it.
+    """
 
     url: str = field(repr=False)
     shown: str
     engine: Engine = field(repr=False)
+    patience_seconds: float = 0.0
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection in a transaction that only looks: it waits for no writer and is rolled back."""
-        with translated(self.shown), self.engine.connect() as connection:
+        """A connection in a transaction that only looks: it waits for no writer and is rolled back.
+
+        All that it sees is of one moment.
+        """
+        with translated(self.shown), self._begun(writing=False)[0] as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in a transaction that no other writer shares, committed at the end or rolled back.
 
-        What is read in it is therefore still true when it is written upon: claims and counts are exact.
+        What is read in it is therefore still true when it is written upon: claims and counts are exact. Raises
+        ConnectionLost where the server went away before the changes were kept.
         """
-        writing = self.engine.execution_options(nas_write=True)
-        with translated(self.shown), writing.connect() as connection, begin_patiently(connection):
-            yield connection
+        with translated(self.shown):
+            connection, number = self._begun(writing=True)
+            with connection:
+                yield connection
+                self._commit(connection, number)
+
+    def rest(self) -> None:
+        """Close the connection that is kept open for the next transaction: for when that may be long in coming."""
+        if self.engine.dialect.name == "postgresql":
+            with suppress(DBAPIError):
+                connection = self.engine.raw_connection()
+                connection.detach()
+                connection.close()
 
     def close(self) -> None:
         """Give back the connections."""
         self.engine.dispose()
 
+    def _begun(self, writing: bool) -> tuple[Connection, int | None]:
+        """A connection in a transaction, and of one that writes to PostgreSQL its number."""
+        return waited_for(lambda: _begin(self.engine, writing), self.patience_seconds, self.shown)
 
-def open_storage(url: str) -> Storage:
+    def _commit(self, connection: Connection, number: int | None) -> None:
+        try:
+            connection.commit()
+        except DBAPIError as error:
+            if number is None or not error.connection_invalidated or not self._kept(number):
+                raise
+
+    def _kept(self, number: int) -> bool:
+        return waited_for(lambda: postgresql.kept(self.engine, number), self.patience_seconds, self.shown)
+
+
+def open_storage(url: str, *, patient: bool = False) -> Storage:
     """Open a database that exists and has the schema of this version; nothing is ever created here.
+
+    A server that is away now is waited for only where `patient`; one that goes away later always is.
 
     Raises StorageError, one line: no such file, no SQLite database, no tables of ours, an older or newer schema.
     """
@@ -116,13 +149,19 @@ def open_storage(url: str) -> Storage:
         raise StorageError(f"{shown(parsed)}: no such database; `nas run` creates it")
     storage = connect(parsed)
     try:
-        check_schema(storage, schema_of(storage))
+        check_schema(storage, schema_of(lasting_storage(storage) if patient else storage))
     except BaseException:
         storage.close()
         raise
-    return storage
+    return lasting_storage(storage)
 
 
+def lasting_storage(storage: Storage) -> Storage:
+    """The storage, from now on with patience for a server that goes away."""
+    return storage if storage.engine.dialect.name == "sqlite" else replace(storage, patience_seconds=OUTAGE_SECONDS)
+
+
+@lasting
 def schema_of(storage: Storage) -> str | None:
     """The schema that the database has, or None where it has no tables of ours."""
     with storage.read() as connection:
@@ -142,32 +181,6 @@ def check_schema(storage: Storage, found: str | None) -> None:
         raise StorageError(f"{storage.shown}: schema {found} is newer than {SCHEMA}; install a newer nas")
 
 
-def parse_url(url: str) -> URL:
-    """The URL in parts. Raises StorageError for what is no URL, or of a database that is not supported."""
-    try:
-        parsed = make_url(url)
-    except (ArgumentError, ValueError) as error:
-        raise StorageError("the storage's URL cannot be read; allowed: sqlite:///FILE or postgresql://…") from error
-    if parsed.get_backend_name() not in DRIVERS:
-        raise StorageError(f"{shown(parsed)}: allowed are sqlite:///FILE and postgresql://USER@HOST/NAME")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
-        raise StorageError(f"{shown(parsed)}: workers cannot share a database in memory; name a file: sqlite:///FILE")
-    return parsed
-
-
-def shown(url: URL) -> str:
-    """The URL without its password."""
-    return url.render_as_string(hide_password=True)
-
-
-def sqlite_file(url: URL) -> Path | None:
-    """The file of a SQLite URL; None for other databases, and for `file:` URIs, which say themselves how to open."""
-    name = url.database or ""
-    if url.get_backend_name() != "sqlite" or name.startswith("file:"):
-        return None
-    return Path(name)
-
-
 def connect(url: URL) -> Storage:
     """A storage whose engine is fit for many processes; whatever the database holds, or does not."""
     try:
@@ -178,7 +191,7 @@ def connect(url: URL) -> Storage:
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "connect", _leave_transactions_to_us)
-    event.listen(engine, "begin", _BEGIN[engine.dialect.name])
+        event.listen(engine, "begin", _begin_sqlite)
     return Storage(url.render_as_string(hide_password=False), shown(url), engine)
 
 
@@ -195,7 +208,7 @@ def engine_options(url: URL) -> dict[str, Any]:
     """What `create_engine` is given, ours and Optuna's."""
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_SECONDS}}
-    return {"pool_pre_ping": True}
+    return postgresql.options(url)
 
 
 def configure_sqlite(engine: Engine) -> None:
@@ -233,12 +246,20 @@ def _begin_sqlite(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
-def _begin_postgresql(connection: Connection) -> None:
-    if connection.get_execution_options().get("nas_write", False):
-        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
-
-
-_BEGIN = {"sqlite": _begin_sqlite, "postgresql": _begin_postgresql}
+def _begin(engine: Engine, writing: bool) -> tuple[Connection, int | None]:
+    connection = engine.connect()
+    try:
+        if engine.dialect.name == "sqlite":
+            connection = connection.execution_options(nas_write=writing)
+            begin_patiently(connection)
+            return connection, None
+        isolation: dict[str, Any] = postgresql.NEWEST if writing else postgresql.ONE_SNAPSHOT
+        connection = connection.execution_options(**isolation)
+        connection.begin()
+        return connection, postgresql.enter(connection) if writing else None
+    except BaseException:
+        connection.close()
+        raise
 
 
 def begin_patiently(connection: Connection) -> Transaction:
@@ -269,8 +290,15 @@ def translated(place: str) -> Iterator[None]:
     """Turn what the database refuses into StorageError; what we ask wrongly of it keeps its own error."""
     try:
         yield
-    except (IntegrityError, ProgrammingError, DataError):
-        raise
+    except (IntegrityError, ProgrammingError, DataError) as error:
+        if state_of(error) != NO_PRIVILEGE:
+            raise
+        raise StorageError(f"{place}: {reason_of(error)}") from error
     except DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
-        raise StorageError(f"{place}: {reason}") from error
+        kind = ConnectionLost if is_lost(error) else StorageError
+        raise kind(f"{place}: {reason_of(error)}{_advice(error)}") from error
+
+
+def _advice(error: DBAPIError) -> str:
+    missing = re.search(r'database "([^"]+)" does not exist', str(error.orig))
+    return f"; `createdb {missing[1]}` makes it" if missing else ""

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, or_
 from nas.arch.record import COMPLETE, FAILED, RUNNING, WAITING, Claim, StudyRecord
 from nas.store.claims import claim_key, taken_over
 from nas.store.engine import Storage, database_clock
+from nas.store.outage import lasting
 from nas.store.rows import claim_of, held_by, next_revision, same_question
 from nas.store.tables import checkpoint, epoch, trial
 
@@ -17,6 +18,7 @@ MAX_DEATHS = 3
 """How many workers in a row may die on a trial, none of them ending an epoch; the next counts as its failure."""
 
 
+@lasting
 def take_up(storage: Storage, study: StudyRecord, owner: str, lease_seconds: float) -> Claim | None:
     """The lowest-numbered trial that nobody holds any more, with the epochs that its checkpoint has behind it.
 
@@ -36,6 +38,7 @@ def take_up(storage: Storage, study: StudyRecord, owner: str, lease_seconds: flo
     return None
 
 
+@lasting
 def heartbeat(storage: Storage, trial_id: int, owner: str, lease_seconds: float) -> bool:
     """Hold a trial for another while; False where it is the owner's no longer."""
     with storage.write() as connection:
@@ -43,12 +46,14 @@ def heartbeat(storage: Storage, trial_id: int, owner: str, lease_seconds: float)
         return connection.execute(held.values(lease=database_clock() + lease_seconds)).rowcount > 0
 
 
+@lasting
 def release(storage: Storage, owner: str) -> int:
     """Let go of all that a worker holds, to be taken up again later; how many trials that were."""
     with storage.write() as connection:
         return _let_go(connection, trial.c.worker == owner, attempts=trial.c.attempts - 1)
 
 
+@lasting
 def release_owners(storage: Storage, owners: Collection[str]) -> int:
     """Let go of all that workers held who are known to be dead; how many trials that were."""
     with storage.write() as connection:

@@ -6,9 +6,11 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, select
 
 from nas.arch.record import Plan
 from nas.store.engine import Storage
+from nas.store.outage import lasting
 from nas.store.tables import plan
 
 
+@lasting
 def get_plan(storage: Storage, machine: str, fingerprint: str, batch_size: int, asked: str) -> Plan | None:
     """What was chosen for a network on a machine, by recipes that leave as much open; None where nothing was yet."""
     columns = (plan.c.precision, plan.c.memory_format, plan.c.micro_batch)
@@ -17,6 +19,7 @@ def get_plan(storage: Storage, machine: str, fingerprint: str, batch_size: int, 
     return None if row is None else Plan(*row)
 
 
+@lasting
 def put_plan(
     storage: Storage,
     machine: str,
@@ -45,6 +48,7 @@ def put_plan(
     return chosen
 
 
+@lasting
 def least_failed_bytes(storage: Storage, machine: str) -> int | None:
     """The smallest predicted peak, in bytes, that ran out of memory on a machine; None where none did."""
     with storage.read() as connection:

@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, li
 from nas.arch.record import COMPLETE, LIMITS, TEST, VALIDATION, Ranked, TrialRecord
 from nas.errors import NasError, NotFound, nearest
 from nas.store.engine import Storage
+from nas.store.outage import lasting
 from nas.store.rows import trial_record, trial_rows
 from nas.store.studies import find_study
 from nas.store.tables import RANKING, architecture, architecture_block, study, trial, weights
@@ -37,6 +38,7 @@ COLUMNS = [_COLUMNS[name].label(name) for name in _NAMES]
 """The fields of `Ranked` but for the rank, which is the place in the answer."""
 
 
+@lasting
 def best(
     storage: Storage,
     *,
@@ -69,6 +71,7 @@ def best(
         return _ranked(connection, [_leaders([*place, *asked], top, pareto) for place in places])
 
 
+@lasting
 def find(storage: Storage, name: str) -> tuple[Mapping[str, Any], TrialRecord | None]:
     """The architecture called by its fingerprint, the beginning of one, or `STUDY#TRIAL`, and its trial.
 

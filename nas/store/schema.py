@@ -14,14 +14,14 @@ from nas.store.engine import (
     Storage,
     check_schema,
     connect,
-    parse_url,
+    lasting_storage,
     schema_of,
-    shown,
-    sqlite_file,
     translated,
     use_wal,
 )
+from nas.store.outage import lasting
 from nas.store.tables import SCHEMA
+from nas.store.urls import parse_url, shown, sqlite_file
 
 
 def create_storage(url: str) -> Storage:
@@ -39,9 +39,10 @@ def create_storage(url: str) -> Storage:
     except BaseException:
         storage.close()
         raise
-    return storage
+    return lasting_storage(storage)
 
 
+@lasting
 def bring_up(storage: Storage) -> None:
     """Upgrade the open database to this version's schema, if it is older or empty."""
     found = schema_of(storage)

@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_,
 
 from nas.arch.record import COMPLETE, FAILED, LIMITS, PRUNED, RUNNING, WAITING, StudyRecord, StudyStatus
 from nas.store.engine import Storage, database_clock
+from nas.store.outage import lasting
 from nas.store.ranking import leaders
 from nas.store.studies import find_study, list_studies
 from nas.store.tables import trial
@@ -41,6 +42,7 @@ class StudyLine:
     seconds: float
 
 
+@lasting
 def status(storage: Storage, name: str) -> StudyStatus:
     """Where a study stands. Raises NotFound, with the nearest spelling."""
     record = find_study(storage, name)
@@ -62,6 +64,7 @@ def status(storage: Storage, name: str) -> StudyStatus:
         )
 
 
+@lasting
 def counts(storage: Storage, study_id: int) -> dict[str, int]:
     """How many trials of the study are complete, pruned, failed, running (held now) and waiting."""
     with storage.read() as connection:
@@ -74,6 +77,7 @@ def training_seconds(storage: Storage, study_id: int) -> float:
     return sum(seconds_behind(storage, study_id).values(), 0.0)
 
 
+@lasting
 def seconds_behind(storage: Storage, study_id: int) -> dict[int, float]:
     """The seconds of training behind each trial by its id; of one taken over, those that its source had taken."""
     source = trial.alias("source")
@@ -84,6 +88,7 @@ def seconds_behind(storage: Storage, study_id: int) -> dict[int, float]:
         return {row[0]: row[1] for row in rows}
 
 
+@lasting
 def studies(storage: Storage) -> list[StudyLine]:
     """All studies, oldest first."""
     records = list_studies(storage)

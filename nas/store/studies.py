@@ -10,9 +10,11 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from nas.arch.record import RUNNING, StudyRecord
 from nas.errors import NotFound, StorageError, nearest
 from nas.store.engine import Storage, database_clock
+from nas.store.outage import lasting
 from nas.store.tables import architecture, epoch, study, trial, weights
 
 
+@lasting
 def create_study(storage: Storage, record: StudyRecord) -> StudyRecord:
     """Add a study; the record comes back with its id. Raises StorageError where the name is taken."""
     with storage.write() as connection:
@@ -22,6 +24,7 @@ def create_study(storage: Storage, record: StudyRecord) -> StudyRecord:
         return _record(_must(storage, connection, record.name))
 
 
+@lasting
 def get_study(storage: Storage, name: str) -> StudyRecord | None:
     """The study of that name, or None."""
     with storage.read() as connection:
@@ -29,18 +32,21 @@ def get_study(storage: Storage, name: str) -> StudyRecord | None:
     return None if row is None else _record(row)
 
 
+@lasting
 def find_study(storage: Storage, name: str) -> StudyRecord:
     """The study of that name. Raises NotFound, with the nearest spelling."""
     with storage.read() as connection:
         return _record(_must(storage, connection, name))
 
 
+@lasting
 def list_studies(storage: Storage) -> list[StudyRecord]:
     """All studies, oldest first."""
     with storage.read() as connection:
         return [_record(row) for row in connection.execute(select(study).order_by(study.c.id))]
 
 
+@lasting
 def update_study(
     storage: Storage,
     study_id: int,
@@ -71,12 +77,14 @@ def update_study(
         return _record(_must_id(storage, connection, study_id))
 
 
+@lasting
 def mark_exhausted(storage: Storage, study_id: int, exhausted: bool = True) -> None:
     """Note whether every network of the study's space is known."""
     with storage.write() as connection:
         connection.execute(update(study).where(study.c.id == study_id).values(exhausted=exhausted))
 
 
+@lasting
 def remove_study(storage: Storage, name: str, *, force: bool = False) -> None:
     """Remove a study and all its trials; what other studies took over from it they keep, weights too.
 

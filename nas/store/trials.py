@@ -10,6 +10,7 @@ from sqlalchemy import Connection, case, delete, func, insert, select, update
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, VALIDATION, EpochRecord, Outcome, Standing, Trained, TrialRecord
 from nas.store.engine import Storage, database_clock
+from nas.store.outage import lasting
 from nas.store.rows import epochs_of, held_by, next_revision, trial_record, trial_rows
 from nas.store.tables import architecture, checkpoint, epoch, study, trial
 from nas.store.weights import put_weights
@@ -20,6 +21,7 @@ MOST_PEERS = 1_000
 """A trial is compared with so many of the latest: at the end of every epoch, however long the study."""
 
 
+@lasting
 def record_epoch(
     storage: Storage,
     trial_id: int,
@@ -45,6 +47,7 @@ def record_epoch(
     return True
 
 
+@lasting
 def finish(storage: Storage, trial_id: int, owner: str, outcome: Outcome) -> bool:
     """End a trial; False, and nothing written, where it is the owner's no longer.
 
@@ -61,6 +64,7 @@ def finish(storage: Storage, trial_id: int, owner: str, outcome: Outcome) -> boo
     return True
 
 
+@lasting
 def confirm_trial(
     storage: Storage,
     trial_id: int,
@@ -80,6 +84,7 @@ def confirm_trial(
             put_weights(connection, trial_id, weights)
 
 
+@lasting
 def trials(
     storage: Storage,
     study_id: int | None = None,
@@ -104,6 +109,7 @@ def history(storage: Storage, study_id: int, after_id: int = 0) -> list[TrialRec
     return trials(storage, study_id, after_id=after_id)
 
 
+@lasting
 def history_since(storage: Storage, study_id: int, revision: int) -> tuple[int, list[TrialRecord]]:
     """The study's trials that began or changed state after a revision (0: all), and the revision to ask from next."""
     changed = trial_rows().where(trial.c.study_id == study_id, trial.c.revision > revision)
@@ -112,6 +118,7 @@ def history_since(storage: Storage, study_id: int, revision: int) -> tuple[int, 
     return (rows[-1].revision if rows else revision), [trial_record(row) for row in rows]
 
 
+@lasting
 def peers(storage: Storage, study_id: int, at_epoch: int, exclude_trial: int, most: int = MOST_PEERS) -> list[Standing]:
     """Where each other trial that recorded an epoch stood at it, of the `most` latest trials of a study.
 
@@ -136,6 +143,7 @@ def peers(storage: Storage, study_id: int, at_epoch: int, exclude_trial: int, mo
         return [Standing(accuracy, macs) for accuracy, macs in connection.execute(best)]
 
 
+@lasting
 def trained_networks(storage: Storage, study_id: int, most: int, *, elsewhere: bool = False) -> list[Trained]:
     """The latest networks of a study that have an accuracy on validation images; `elsewhere`: of all other studies,
     those left out that they took over from one another.
@@ -152,12 +160,14 @@ def trained_networks(storage: Storage, study_id: int, most: int, *, elsewhere: b
         return [Trained(*row) for row in found]
 
 
+@lasting
 def trial_epochs(storage: Storage, trial_id: int) -> tuple[EpochRecord, ...]:
     """The epochs recorded of a trial, in order."""
     with storage.read() as connection:
         return epochs_of(connection, trial_id)
 
 
+@lasting
 def trained_epochs(storage: Storage, trial_id: int) -> tuple[EpochRecord, ...]:
     """The epochs behind a trial's result: its own, or where it was taken over from another study, its source's."""
     with storage.read() as connection:
@@ -165,6 +175,7 @@ def trained_epochs(storage: Storage, trial_id: int) -> tuple[EpochRecord, ...]:
         return epochs_of(connection, trial_id) or (() if origin is None else epochs_of(connection, origin))
 
 
+@lasting
 def unmirrored(storage: Storage, study_id: int) -> list[tuple[TrialRecord, tuple[EpochRecord, ...]]]:
     """The ended trials, with their epochs, that are not yet in Optuna's tables."""
     ended = (trial.c.study_id == study_id, trial.c.state.in_(ENDED), trial.c.mirrored.is_(False))
@@ -173,6 +184,7 @@ def unmirrored(storage: Storage, study_id: int) -> list[tuple[TrialRecord, tuple
         return [(trial_record(row), epochs_of(connection, row.id)) for row in rows]
 
 
+@lasting
 def claim_mirrored(storage: Storage, trial_id: int) -> bool:
     """Note that a trial is in Optuna's tables; False where somebody else did, who then writes it there."""
     ours = update(trial).where(trial.c.id == trial_id, trial.c.mirrored.is_(False)).values(mirrored=True)
@@ -180,6 +192,7 @@ def claim_mirrored(storage: Storage, trial_id: int) -> bool:
         return connection.execute(ours).rowcount > 0
 
 
+@lasting
 def mirrored(storage: Storage, study_id: int, seconds_ago: float = 0.0) -> dict[int, int]:
     """The numbers, with their ids, of the trials noted to be in Optuna's tables that ended so long ago or longer."""
     old = trial.c.finished <= database_clock() - seconds_ago
@@ -188,6 +201,7 @@ def mirrored(storage: Storage, study_id: int, seconds_ago: float = 0.0) -> dict[
         return {row.number: row.id for row in connection.execute(noted)}
 
 
+@lasting
 def unmark_mirrored(storage: Storage, ids: Collection[int]) -> None:
     """Note that trials are not in Optuna's tables after all: whoever noted it died before writing them."""
     with storage.write() as connection:

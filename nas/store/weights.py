@@ -5,9 +5,11 @@ from __future__ import annotations
 from sqlalchemy import Connection, delete, insert, select
 
 from nas.store.engine import Storage
+from nas.store.outage import lasting
 from nas.store.tables import RANKING, study, trial, weights
 
 
+@lasting
 def get_weights(storage: Storage, trial_id: int) -> bytes | None:
     """The trial's weights (safetensors); a reused one has its source's. None where they were not kept."""
     origin = select(trial.c.source_trial_id).where(trial.c.id == trial_id).scalar_subquery()

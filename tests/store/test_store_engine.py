@@ -18,9 +18,10 @@ from store_worlds import study_record
 
 from nas.errors import StorageError
 from nas.store import engine, tables
-from nas.store.engine import configure_sqlite, database_clock, open_storage, parse_url
+from nas.store.engine import configure_sqlite, database_clock, open_storage
 from nas.store.schema import create_storage, upgrade
 from nas.store.studies import create_study, list_studies
+from nas.store.urls import parse_url, sqlite_file
 
 
 def set_version(url, version):
@@ -114,20 +115,6 @@ def test_password_is_in_no_representation(storage):
     assert "secret" not in repr(opened)
 
 
-def test_bare_postgresql_url_is_taken(monkeypatch):
-    seen = {}
-    monkeypatch.setattr(engine, "create_engine", lambda url, **options: seen.update(options) or no_driver())
-    with pytest.raises(
-        StorageError, match=r"ada:\*\*\*@host/nas: its driver is not installed; pip install 'nas\[postgres\]'"
-    ):
-        open_storage("postgresql://ada:secret@host/nas")
-    assert seen == {"pool_pre_ping": True}
-
-
-def no_driver():
-    raise ImportError("psycopg")
-
-
 @only_sqlite
 def test_connections_are_fit_for_many_writers(storage):
     with storage.read() as connection:
@@ -209,7 +196,7 @@ def test_uri_that_says_itself_how_to_open_is_left_alone(url, tmp_path):
     storage = open_storage(f"sqlite:///file:{tmp_path}/nas.db?mode=ro&uri=true")
     assert list_studies(storage) == []
     storage.close()
-    assert engine.sqlite_file(parse_url("sqlite:///file:x?uri=true")) is None
+    assert sqlite_file(parse_url("sqlite:///file:x?uri=true")) is None
 
 
 def test_reading_loads_neither_alembic_nor_torch_nor_optuna():

@@ -1,0 +1,84 @@
+"""What is asked of PostgreSQL alone: how to connect, how one writer at a time is let in, what became of a commit."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, text
+from sqlalchemy.exc import DataError
+
+WRITERS_LOCK = 0x6E6173
+"""The advisory lock (the letters `nas`) that lets one writer at a time into PostgreSQL, as SQLite does by itself."""
+
+FROZEN_SECONDS = 60.0
+"""A writer that stands still for so long in the middle, as a stopped process does, is cut off: others wait for it."""
+
+MOST_CONNECTIONS = 10
+"""Of one process at once. One is kept open between two transactions, until `Storage.rest`."""
+
+WAIT_SECONDS = 600.0
+"""How long a thread waits for another of its process to give back a connection."""
+
+DRIVERS = ("postgresql", "postgresql+psycopg")
+
+ONE_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+"""Readers see the database as it was at their first statement, as SQLite's do."""
+
+NEWEST = {"isolation_level": "READ COMMITTED"}
+"""Writers see, once they are let in, what the one before them kept; whatever the server's default."""
+
+_CONNECT = {
+    "connect_timeout": 10,
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,
+    "application_name": "nas",
+}
+"""libpq's settings where the URL does not say otherwise: a server that vanished is noticed in a minute."""
+
+_ENTER = text(
+    "SELECT set_config('idle_in_transaction_session_timeout', :frozen, true), "
+    "pg_advisory_xact_lock(:lock), txid_current()"
+)
+
+
+def options(url: URL) -> dict[str, Any]:
+    """What `create_engine` is given."""
+    given = {name: value for name, value in _CONNECT.items() if name not in url.query}
+    return {
+        "connect_args": given,
+        "pool_pre_ping": True,
+        "pool_size": 1,
+        "max_overflow": MOST_CONNECTIONS - 1,
+        "pool_timeout": WAIT_SECONDS,
+    }
+
+
+def enter(connection: Connection) -> int:
+    """Wait to be the one writer, in the transaction begun; its number."""
+    told = {"frozen": str(int(FROZEN_SECONDS * 1000)), "lock": WRITERS_LOCK}
+    number: int = connection.execute(_ENTER, told).one()[2]
+    return number
+
+
+def kept(engine: Engine, number: int) -> bool:
+    """Whether the transaction of that number was committed, asked after its connection was lost while it was."""
+    asked = text("SELECT txid_status(:number)")
+    with engine.connect() as connection:
+        while True:
+            try:
+                found = connection.scalar(asked, {"number": number})
+            except DataError:  # a number that is yet to come: this is another server, or one from an older backup
+                return False
+            connection.rollback()
+            if found != "in progress":
+                return bool(found == "committed")
+            time.sleep(0.05)
+
+
+def without_secrets(query: Mapping[str, Any]) -> dict[str, Any]:
+    """The parameters of a URL with passwords made unreadable."""
+    return {name: "***" if "password" in name.lower() else value for name, value in query.items()}
