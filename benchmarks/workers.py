@@ -30,7 +30,8 @@ from nas.store.schema import create_storage
 from nas.store.status import status
 from nas.store.studies import create_study, find_study
 from nas.store.trials import history
-from nas.work.worker import Report, Worker, owner_name, release_dead
+from nas.work.owner import owner_name
+from nas.work.worker import Report, Worker, release_dead
 
 STUDY = "simulated"
 RESULTS = Path(__file__).parent / "results" / "workers.json"

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from nas.net.memory import NetworkMemory, memory
     from nas.show.comparison import draw_comparison
     from nas.store.engine import open_storage
+    from nas.store.halting import cancel_study, pause_study, resume_study
     from nas.store.ranking import best, find
     from nas.store.status import status, studies
     from nas.store.trials import trials
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from nas.work.explain import explain_study
     from nas.work.handover import export_network
     from nas.work.jobs import profile_study, run_study
+    from nas.work.rounds import run_worker
     from nas.work.single import train_network
+    from nas.work.submit import submit_study
 
 _HOMES = {
     "Architecture": "nas.arch.spec",
@@ -45,6 +48,7 @@ _HOMES = {
     "architecture_from_json": "nas.arch.read",
     "best": "nas.store.ranking",
     "build": "nas.net.build",
+    "cancel_study": "nas.store.halting",
     "confirm_study": "nas.work.confirm",
     "compare_blocks": "nas.blocks.sweep",
     "convolution_to_dense": "nas.net.convert",
@@ -61,14 +65,18 @@ _HOMES = {
     "normalise": "nas.blocks.trace",
     "odd": "nas.blocks.base",
     "open_storage": "nas.store.engine",
+    "pause_study": "nas.store.halting",
     "profile_study": "nas.work.jobs",
     "read_architecture": "nas.arch.read",
     "read_reference": "nas.arch.reference",
     "read_study": "nas.study.file",
     "references": "nas.arch.reference",
+    "resume_study": "nas.store.halting",
     "run_study": "nas.work.jobs",
+    "run_worker": "nas.work.rounds",
     "status": "nas.store.status",
     "studies": "nas.store.status",
+    "submit_study": "nas.work.submit",
     "train_network": "nas.work.single",
     "trials": "nas.store.trials",
 }
@@ -87,6 +95,7 @@ __all__ = [
     "architecture_from_json",
     "best",
     "build",
+    "cancel_study",
     "compare_blocks",
     "confirm_study",
     "convolution_to_dense",
@@ -103,14 +112,18 @@ __all__ = [
     "normalise",
     "odd",
     "open_storage",
+    "pause_study",
     "profile_study",
     "read_architecture",
     "read_reference",
     "read_study",
     "references",
+    "resume_study",
     "run_study",
+    "run_worker",
     "status",
     "studies",
+    "submit_study",
     "train_network",
     "trials",
 ]

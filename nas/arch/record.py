@@ -12,6 +12,9 @@ Value = int | float | str | bool
 RUNNING, WAITING, COMPLETE, PRUNED, FAILED = "running", "waiting", "complete", "pruned", "failed"
 """The states of a trial. `waiting`: begun, stopped or killed, and to be taken up again."""
 
+PAUSED, CANCELLED = "paused", "cancelled"
+"""What a study may be told to be: no worker begins a trial of it, those under way end at their next epoch."""
+
 VALIDATION, TEST = "validation", "test"
 """The images that a study's accuracies may be on."""
 
@@ -25,6 +28,7 @@ class StudyRecord:
 
     `images` says what an exported network needs to know of them: `mean` and `std` a channel, `class_names`. Its
     accuracies are on the images that `scored_on` names, VALIDATION or TEST; those of the two are never ranked together.
+    Workers go to the study of the highest `priority`; `halt` is PAUSED, CANCELLED, or empty while it is open to them.
     """
 
     name: str
@@ -45,6 +49,8 @@ class StudyRecord:
     exhausted: bool = False
     id: int = 0
     scored_on: str = VALIDATION
+    priority: int = 0
+    halt: str = ""
 
     @property
     def repeats(self) -> int:
@@ -260,3 +266,4 @@ class StudyStatus:
     reused: int
     best: Ranked | None
     seconds: float
+    priority: int = 0

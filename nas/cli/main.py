@@ -14,6 +14,8 @@ from nas.errors import NasError
 
 COMMANDS = {
     "run": Place("nas.cli.run", "run", "Run a study to its total of trials, or go on with it."),
+    "submit": Place("nas.cli.submit", "submit", "Put a study into the storage, for workers anywhere to run."),
+    "worker": Place("nas.cli.submit", "worker", "Work on the storage's open studies, of the highest priority first."),
     "train": Place("nas.cli.train", "train", "Train one architecture on a data set."),
     "confirm": Place("nas.cli.confirm", "confirm", "Train a study's best anew, scored on the test images once."),
     "profile": Place("nas.cli.profile", "profile", "What a study's space holds under its budget; nothing is trained."),

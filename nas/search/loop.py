@@ -69,7 +69,7 @@ class Search:
 
     def unfinished(self) -> bool:
         """Whether work is left, or may still come: a trial lacks, or one is held whose worker may die or fail."""
-        if self._outdated():
+        if find_study(self.storage, self.study.name).halt or self._outdated():
             return False
         numbers = counts(self.storage, self.study.id)
         return numbers["running"] + numbers["waiting"] > 0 or self._lacking() > 0
@@ -83,6 +83,6 @@ class Search:
         """How many new trials the study still wants; 0 once no new network is found or too many trials failed."""
         record = find_study(self.storage, self.study.name)
         numbers = counts(self.storage, self.study.id)
-        if record.exhausted or numbers["failed"] > record.trials:
+        if record.halt or record.exhausted or numbers["failed"] > record.trials:
             return 0
         return record.trials - sum(numbers.values()) + numbers["failed"]

@@ -31,7 +31,7 @@ class Answer(StrEnum):
     """What a study says to a candidate."""
 
     FULL = "full"
-    """The study has, or is about to have, all its trials."""
+    """The study has, or is about to have, all its trials; or it is paused or cancelled."""
     KNOWN = "known"
     """The network is a trial of this study already."""
     REUSED = "reused"
@@ -98,13 +98,15 @@ def claim_key(fingerprint: str, dataset_hash: str, recipe_hash: str, seed: int) 
 def _if_full(connection: Connection, question: _Question) -> ClaimResult | None:
     # The total is read from the row: another process may have raised it since this one read its record.
     asked = question.study
-    total = connection.scalar(select(study.c.trials).where(study.c.id == asked.id))
-    if total is None:
+    row = connection.execute(select(study.c.trials, study.c.halt).where(study.c.id == asked.id)).first()
+    if row is None:
         raise NotFound(f"study {asked.name!r} was removed")
+    total = row.trials
     of_study = trial.c.study_id == asked.id
     begun = highest(connection, trial.c.number, asked.id, -1) + 1
     failed = connection.scalar(select(func.count()).where(of_study, trial.c.state == FAILED)) or 0
-    return ClaimResult(Answer.FULL) if begun - failed >= total or failed > total else None
+    full = begun - failed >= total or failed > total
+    return ClaimResult(Answer.FULL) if full or row.halt else None
 
 
 def _if_known(connection: Connection, question: _Question) -> ClaimResult | None:

@@ -12,6 +12,7 @@ from nas.store.claims import claim_key, taken_over
 from nas.store.engine import Storage, database_clock
 from nas.store.outage import lasting
 from nas.store.rows import claim_of, held_by, next_revision, same_question
+from nas.store.studies import is_halted
 from nas.store.tables import checkpoint, epoch, trial
 
 MAX_DEATHS = 3
@@ -22,12 +23,15 @@ MAX_DEATHS = 3
 def take_up(storage: Storage, study: StudyRecord, owner: str, lease_seconds: float) -> Claim | None:
     """The lowest-numbered trial that nobody holds any more, with the epochs that its checkpoint has behind it.
 
-    One on which worker after worker died without ending an epoch fails here instead.
+    One on which worker after worker died without ending an epoch fails here instead. None, too, where the study is
+    paused or cancelled.
     """
     with storage.read() as connection:  # most often there is none, and that needs no lock
         if _abandoned(connection, study.id) is None:
             return None
     with storage.write() as connection:
+        if is_halted(connection, study.id):
+            return None
         while (row := _abandoned(connection, study.id)) is not None:
             if _known_elsewhere(connection, row):
                 continue

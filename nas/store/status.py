@@ -40,6 +40,7 @@ class StudyLine:
     running: int
     best_accuracy: float | None
     seconds: float
+    priority: int
 
 
 @lasting
@@ -61,6 +62,7 @@ def status(storage: Storage, name: str) -> StudyStatus:
             reused=numbers["reused"],
             best=best[0] if best else None,
             seconds=numbers["seconds"],
+            priority=record.priority,
         )
 
 
@@ -107,6 +109,7 @@ def _line(record: StudyRecord, numbers: Mapping[str, Any]) -> StudyLine:
         running=numbers[RUNNING],
         best_accuracy=numbers["best_accuracy"],
         seconds=numbers["seconds"],
+        priority=record.priority,
     )
 
 
@@ -124,15 +127,20 @@ def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
 
 
 def _state(record: StudyRecord, numbers: Mapping[str, Any]) -> str:
-    """`failed`: more trials failed than are ever replaced. `waiting`: unfinished, and nobody at it."""
+    """`failed`: more trials failed than are ever replaced. `waiting`: unfinished, and nobody at it.
+
+    A study is paused or cancelled from the moment on which that is said; its last trials may still be let go.
+    """
     unended = numbers[RUNNING] + numbers[WAITING]
     done = numbers[COMPLETE] + numbers[PRUNED]
     if done >= record.trials or (record.exhausted and not unended):
         return "complete"
-    if numbers[RUNNING]:
-        return "running"
     if numbers[FAILED] > record.trials and not unended:
         return "failed"
+    if record.halt:
+        return record.halt
+    if numbers[RUNNING]:
+        return "running"
     return "waiting" if done + unended + numbers[FAILED] else "new"
 
 

@@ -55,13 +55,14 @@ def update_study(
     trials: int | None = None,
     blocks: Sequence[str] | None = None,
     keep: int | None = None,
+    priority: int | None = None,
 ) -> StudyRecord:
     """Change what may change of a study; what is None stays.
 
     New blocks open the space again, so the study is then no longer exhausted. Raises StorageError where `blocks` is
     not the old list with names appended: samplers know a block by its place in it. Raises NotFound without the study.
     """
-    given = {"config": config, "trials": trials, "blocks": blocks, "keep": keep}
+    given = {"config": config, "trials": trials, "blocks": blocks, "keep": keep, "priority": priority}
     changes = {name: value for name, value in given.items() if value is not None}
     with storage.write() as connection:
         row = _must_id(storage, connection, study_id)
@@ -82,6 +83,27 @@ def mark_exhausted(storage: Storage, study_id: int, exhausted: bool = True) -> N
     """Note whether every network of the study's space is known."""
     with storage.write() as connection:
         connection.execute(update(study).where(study.c.id == study_id).values(exhausted=exhausted))
+
+
+@lasting
+def halt_study(storage: Storage, name: str, halt: str) -> StudyRecord:
+    """Pause or cancel a study (PAUSED, CANCELLED), or open it again (""). Raises NotFound."""
+    with storage.write() as connection:
+        row = _must(storage, connection, name)
+        connection.execute(update(study).where(study.c.id == row.id).values(halt=halt))
+        return _record(_must_id(storage, connection, row.id))
+
+
+@lasting
+def study_halted(storage: Storage, study_id: int) -> bool:
+    """Whether a study is paused or cancelled: no trial of it may begin or go on."""
+    with storage.read() as connection:
+        return is_halted(connection, study_id)
+
+
+def is_halted(connection: Connection, study_id: int) -> bool:
+    """`study_halted`, inside a transaction."""
+    return bool(connection.scalar(select(study.c.halt).where(study.c.id == study_id)))
 
 
 @lasting
@@ -181,6 +203,8 @@ def _values(record: StudyRecord) -> dict[str, Any]:
         "images": dict(record.images),
         "exhausted": record.exhausted,
         "scored_on": record.scored_on,
+        "priority": record.priority,
+        "halt": record.halt,
     }
 
 

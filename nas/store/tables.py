@@ -19,7 +19,7 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-SCHEMA = "0003"
+SCHEMA = "0004"
 """The schema of this version: the last revision in `migrations/versions`."""
 
 VERSION_TABLE = "nas_alembic_version"
@@ -49,6 +49,8 @@ study = Table(
     Column("exhausted", Boolean, nullable=False),
     Column("created", Double, nullable=False),
     Column("scored_on", Text, nullable=False, server_default="validation"),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Column("halt", Text, nullable=False, server_default=""),
     sqlite_autoincrement=True,  # the number of a removed study is not given again
 )
 

@@ -13,9 +13,10 @@ import torch
 from nas.arch.recipe import usual
 from nas.arch.record import FAILED, StudyRecord
 from nas.blocks.registry import Blocks, load_blocks
-from nas.errors import NasError, StudyFileError
+from nas.errors import Interrupted, NasError, StudyFileError
 from nas.search.profile import Profile, profile, profile_listed
 from nas.store.engine import Storage
+from nas.store.halting import HALTED
 from nas.store.schema import create_storage
 from nas.store.status import status
 from nas.store.studies import find_study
@@ -75,6 +76,7 @@ def run_checked(study: Study, how: How) -> StudyRecord:
             fleet = _fleet(store, record, study, study.blocks, job, how.workers)
             del study  # its images: the workers have what they need of them
             run(store, record, space, fleet, how.watch, timeout=how.timeout)
+            _check_halted(store, record)
         _check_failures(store, record)
         return find_study(store, record.name)
     finally:
@@ -96,6 +98,13 @@ def trained_as(table: Mapping[str, Any], epochs: int | None, overrides: Sequence
     if train.get("optimizer") != table.get("optimizer") and train.get("learning_rate") == table.get("learning_rate"):
         train |= usual(None, train.get("optimizer"))
     return train | ({} if epochs is None else {"epochs": epochs})
+
+
+def _check_halted(storage: Storage, record: StudyRecord) -> None:
+    """Raise Interrupted where somebody paused or cancelled the study while it was run."""
+    state = status(storage, record.name).state
+    if state in HALTED:
+        raise Interrupted(f"study {record.name!r} is {state}; everything is kept: `nas resume {record.name}` opens it")
 
 
 def _check_failures(storage: Storage, record: StudyRecord) -> None:

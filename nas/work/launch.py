@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from nas.arch.record import COMPLETE, RUNNING, StudyRecord, TrialRecord
+from nas.arch.record import CANCELLED, COMPLETE, PAUSED, RUNNING, StudyRecord, TrialRecord
 from nas.blocks.registry import Blocks
 from nas.errors import Interrupted, NasError
 from nas.search.mirror import Mirror
@@ -24,6 +24,10 @@ from nas.work.process import Job, make_worker
 from nas.work.worker import release_dead
 
 TICK_SECONDS = 0.25
+
+ENDS = ("complete", "failed", PAUSED, CANCELLED)
+"""The states of a study in which its workers end by themselves."""
+
 STOP_SECONDS = 20.0
 """How long workers may take to let go of their trials before they are killed: that loses the epoch under way."""
 
@@ -54,7 +58,15 @@ class Progress:
 Watch = Callable[[Progress], None]
 
 
-class Fleet(Protocol):
+class Stoppable(Protocol):
+    """Workers that can be told to end."""
+
+    def stop(self) -> None:
+        """Have every worker let go of its trial and end; returns when all have."""
+        ...
+
+
+class Fleet(Stoppable, Protocol):
     """The workers of a run, wherever they are."""
 
     def start(self) -> None:
@@ -63,10 +75,6 @@ class Fleet(Protocol):
 
     def alive(self) -> bool:
         """Whether any is at work; the dead are replaced on the way. Raises NasError where that is of no use."""
-        ...
-
-    def stop(self) -> None:
-        """Have every worker let go of its trial and end; returns when all have."""
         ...
 
 
@@ -90,7 +98,7 @@ def run(
     mirror = Mirror(storage, record, space)
     begun = time.monotonic()
     try:
-        with _interruptible(), _stopped(fleet):
+        with interruptible(), stopped(fleet):
             fleet.start()
             while fleet.alive() and (timeout is None or time.monotonic() - begun < timeout):
                 watch(glass.look())
@@ -114,7 +122,7 @@ def catch_up(storage: Storage, record: StudyRecord, space: Space | None) -> None
 
 
 @contextmanager
-def _interruptible() -> Iterator[None]:
+def interruptible() -> Iterator[None]:
     """SIGTERM ends a run as Ctrl-C does."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -127,7 +135,8 @@ def _interruptible() -> Iterator[None]:
 
 
 @contextmanager
-def _stopped(fleet: Fleet) -> Iterator[None]:
+def stopped(fleet: Stoppable) -> Iterator[None]:
+    """Have workers end with what is done in it, however that ends."""
     try:
         yield
     finally:
@@ -200,7 +209,7 @@ class Processes:
             del self.places[place.job.slot]
             said = place.said()
             place.close()
-            if code != 0 or status(self.storage, self.record.name).state not in ("complete", "failed"):
+            if code != 0 or status(self.storage, self.record.name).state not in ENDS:
                 self._died(place.job, code, said)
         return bool(self.places)
 
@@ -209,32 +218,39 @@ class Processes:
         release_dead(self.storage, self.record)
         if code > 0 and code != 1 + 128:
             raise NasError(said or f"worker {job.slot} ended with exit code {code}")
-        moved = self._moved()
+        moved = moves(self.storage, self.record)
         self.deaths = 1 if moved != self.progress else self.deaths + 1
         self.progress = moved
         if self.deaths > MOST_RESTARTS + (MAX_DEATHS + 1) * len(self.jobs):
             raise NasError(f"workers keep dying (the last by signal {-code}): {said or 'nothing was said'}")
         self.places[job.slot] = Child(job)
 
-    def _moved(self) -> int:
-        """A number that changes with every epoch and trial ended."""
-        rows = trials(self.storage, self.record.id)
-        return sum(one.epochs_done + (one.finished is not None) for one in rows)
-
     def stop(self) -> None:
-        """Ask every worker to let go; kill those who do not within the time, or at once on a second Ctrl-C."""
-        for place in self.places.values():
-            place.process.terminate()
-        until = time.monotonic() + STOP_SECONDS
+        """Have every worker let go of its trial and end."""
         try:
-            for place in self.places.values():
-                place.wait(until - time.monotonic())
+            end(list(self.places.values()))
         finally:
-            for place in self.places.values():
-                place.close()
             if self.images is not None:
                 self.images.close()
             release_dead(self.storage, self.record)
+
+
+def end(children: Sequence[Child]) -> None:
+    """Ask worker processes to let go; kill those who do not within the time, or at once on a second Ctrl-C."""
+    for child in children:
+        child.process.terminate()
+    until = time.monotonic() + STOP_SECONDS
+    try:
+        for child in children:
+            child.wait(until - time.monotonic())
+    finally:
+        for child in children:
+            child.close()
+
+
+def moves(storage: Storage, record: StudyRecord) -> int:
+    """A number that changes with every epoch and trial of a study that ended."""
+    return sum(one.epochs_done + (one.finished is not None) for one in trials(storage, record.id))
 
 
 @dataclass

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
@@ -15,11 +15,13 @@ from nas.data.images import Images
 from nas.data.names import load_images
 from nas.data.shared import share
 from nas.data.split import held_out, study_split
-from nas.errors import BlockError, BudgetError, StorageError, StudyFileError
+from nas.errors import BlockError, BudgetError, NasError, StorageError, StudyFileError
 from nas.net.batches import normalisation_of
 from nas.search.costs import Costs
 from nas.search.profile import check_feasible
 from nas.store.engine import Storage
+from nas.store.halting import HALTED
+from nas.store.status import status
 from nas.store.studies import create_study, get_study, update_study
 from nas.study.candidates import Listed, listed, over
 from nas.study.file import StudyFile
@@ -96,12 +98,13 @@ def check_budget(study: Study) -> None:
         raise BudgetError("\n".join(broken))
 
 
-def enter(storage: Storage, study: Study) -> StudyRecord:
+def enter(storage: Storage, study: Study, priority: int | None = None) -> StudyRecord:
     """The study's record in the storage: created, or resumed where it is there and asks the same question.
 
-    Raises StudyFileError naming every key that changed and may not.
+    A `priority` of None is that of before, at first 0. Raises StudyFileError naming every key that changed and may not,
+    NasError where the study is paused or cancelled.
     """
-    record = _record(study)
+    record = replace(_record(study), priority=priority or 0)
     before = get_study(storage, record.name)
     if before is None:
         try:
@@ -111,8 +114,17 @@ def enter(storage: Storage, study: Study) -> StudyRecord:
             if before is None:
                 raise
     _check_same(study, before, record)
+    _check_open(storage, before)
     blocks = tuple(dict.fromkeys([*before.blocks, *record.blocks]))
-    return update_study(storage, before.id, config=record.config, trials=record.trials, blocks=blocks, keep=record.keep)
+    return update_study(
+        storage,
+        before.id,
+        config=record.config,
+        trials=record.trials,
+        blocks=blocks,
+        keep=record.keep,
+        priority=priority,
+    )
 
 
 def shared_images(study: Study) -> IO[bytes]:
@@ -129,6 +141,12 @@ def _check_same(study: Study, before: StudyRecord, record: StudyRecord) -> None:
         problems.append("train: the trainer has changed since the study began; choose another name")
     if problems:
         raise StudyFileError(study.file.place, problems)
+
+
+def _check_open(storage: Storage, record: StudyRecord) -> None:
+    state = status(storage, record.name).state
+    if state in HALTED:
+        raise NasError(f"study {record.name!r} is {state}; `nas resume {record.name}` opens it again")
 
 
 def _record(study: Study) -> StudyRecord:

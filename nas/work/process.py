@@ -32,11 +32,15 @@ from nas.study.candidates import listed
 from nas.study.file import StudyFile, study_from_data
 from nas.study.space import make_space
 from nas.work.evaluate import Trainer
+from nas.work.owner import owner_name
 from nas.work.remembered import remembered
-from nas.work.worker import Worker, owner_name
+from nas.work.worker import Worker
 
 PARENT_LOOK_SECONDS = 1.0
 _PR_SET_PDEATHSIG = 1
+
+LEAVE: signal.Signals | None = getattr(signal, "SIGUSR1", None)
+"""Tells a worker process to end after its trial, for another study; None where the system has no such signal."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,7 @@ class Job:
 
     `images` is the descriptor of memory shared with the runner that holds the study's images; None: it loads them for
     itself. `core` is the processor's core to compute on; None: any. `workers`: how many share the device's memory.
+    A `roving` worker ends as soon as its study has nothing to do for it now, and after its trial on LEAVE.
     """
 
     storage: str
@@ -57,6 +62,7 @@ class Job:
     images: int | None = None
     core: int | None = None
     workers: int = 1
+    roving: bool = False
 
     def to_json(self) -> str:
         """The job as one line."""
@@ -66,13 +72,17 @@ class Job:
 def main() -> int:
     """Run one worker until its study needs no more; what went wrong as one line on standard error."""
     job = Job(**json.loads(sys.stdin.read()))
-    stop = threading.Event()
+    stop, leave = threading.Event(), threading.Event()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    if LEAVE is not None:
+        signal.signal(LEAVE, lambda *_: leave.set())
     _die_with(job.parent)
     _compute_on(job.core)
     try:
-        make_worker(job, stop).run()
+        worker = make_worker(job, stop)
+        worker.leave = leave
+        worker.run()
     except NasError as error:
         print(*error.lines, sep="\n", file=sys.stderr)
         return error.exit_code
@@ -89,7 +99,8 @@ def make_worker(job: Job, stop: threading.Event, blocks: Blocks | None = None) -
     search = Search(storage, record, owner_name(job.slot), _proposer(storage, study, record, blocks, job.slot))
     pruner = pruner_for(study.search.pruner, study.recipe.epochs)
     trainer = _trainer(job, storage, study, record, blocks)
-    return Worker(search, trainer, pruner, study.recipe.epochs, len(trainer.batches.validation_labels), stop)
+    images = len(trainer.batches.validation_labels)
+    return Worker(search, trainer, pruner, study.recipe.epochs, images, stop, patient=not job.roving)
 
 
 def _proposer(storage: Storage, study: StudyFile, record: StudyRecord, blocks: Blocks, slot: int) -> Proposes:

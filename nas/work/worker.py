@@ -5,8 +5,6 @@ Knows neither torch nor Optuna: it is given who proposes and what evaluates a tr
 
 from __future__ import annotations
 
-import os
-import socket
 import threading
 import time
 from collections.abc import Callable
@@ -19,7 +17,9 @@ from nas.search.fidelity import asks_peers, should_prune
 from nas.search.loop import LEASE_SECONDS, Search
 from nas.store.engine import Storage
 from nas.store.leases import heartbeat, release, release_owners
+from nas.store.studies import study_halted
 from nas.store.trials import finish, peers, record_epoch, trials
+from nas.work.owner import is_gone
 
 BEAT_SECONDS = 5.0
 """How often a worker says that it is alive; a sixth of the lease."""
@@ -43,7 +43,8 @@ class Evaluate(Protocol):
 class Worker:
     """A worker of one study. `stop` is set from outside to end it with its trial kept to be taken up again.
 
-    A trial's accuracies are on so many `images`.
+    `leave` is set to end it after its trial. A `patient` one waits for trials of others that may come free, one that
+    goes from study to study does not. A trial's accuracies are on so many `images`.
     """
 
     search: Search
@@ -52,16 +53,18 @@ class Worker:
     epochs: int = 1
     images: int = 1
     stop: threading.Event = field(default_factory=threading.Event)
+    leave: threading.Event = field(default_factory=threading.Event)
+    patient: bool = True
 
     def run(self) -> int:
-        """Work until the study needs no more trials or is stopped; how many trials this worker ended."""
+        """Work until the study needs no more trials or is halted or stopped; how many trials this worker ended."""
         ended = 0
         try:
-            while not self.stop.is_set():
+            while not self.stop.is_set() and not self.leave.is_set():
                 claim = self.search.next_claim()
                 if claim is not None:
                     ended += self._trial(claim)
-                elif not self.search.unfinished():
+                elif not self.patient or not self.search.unfinished():
                     break
                 else:
                     self.stop.wait(WAIT_SECONDS)
@@ -77,7 +80,9 @@ class Worker:
         lost = threading.Event()
         with _Heartbeat(self.search, claim, lost):
             trial = _Trial(self, claim, lost)
-            outcome = self.evaluate(claim, trial.report, lambda: self.stop.is_set() or lost.is_set())
+            outcome = self.evaluate(claim, trial.report, trial.stopped)
+        if outcome is None and trial.halted:
+            release(self.search.storage, self.search.owner)
         return outcome is not None and not lost.is_set() and self._finish(claim, outcome)
 
     def _finish(self, claim: Claim, outcome: Outcome) -> bool:
@@ -99,11 +104,12 @@ class Worker:
 
 @dataclass
 class _Trial:
-    """A trial under way: its curve so far."""
+    """A trial under way: its curve so far, and whether its study was paused or cancelled since."""
 
     worker: Worker
     claim: Claim
     lost: threading.Event
+    halted: bool = False
 
     def __post_init__(self) -> None:
         self.curve = list(self.claim.epochs)
@@ -115,8 +121,13 @@ class _Trial:
         if not record_epoch(search.storage, self.claim.trial_id, search.owner, record, checkpoint, LEASE_SECONDS):
             self.lost.set()
             return False
+        self.halted = study_halted(search.storage, search.study.id)
         # Up to the epochs known from elsewhere the question was put before training, and answered with no.
         return record.epoch <= len(self.claim.known) or not self.worker._prunes(self.claim, self.curve, record.epoch)
+
+    def stopped(self) -> bool:
+        """Whether the training is to end where it is, and to be taken up again from its last checkpoint."""
+        return self.halted or self.lost.is_set() or self.worker.stop.is_set()
 
 
 class _Heartbeat:
@@ -150,29 +161,11 @@ class _Heartbeat:
                 return
 
 
-def owner_name(slot: int) -> str:
-    """A name that no other worker ever has: host, process, moment, place."""
-    return f"{socket.gethostname()}:{os.getpid()}:{time.time_ns()}:{slot}"
-
-
 def release_dead(storage: Storage, record: StudyRecord) -> int:
     """Free the trials held by workers of this machine whose process is gone; how many there were."""
     owners = {one.worker for one in trials(storage, record.id, states=(RUNNING,))}
-    gone = [owner for owner in owners if _is_gone(owner)]
+    gone = [owner for owner in owners if is_gone(owner)]
     return release_owners(storage, gone) if gone else 0
-
-
-def _is_gone(owner: str) -> bool:
-    host, process, *_ = owner.split(":")
-    if host != socket.gethostname():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
 
 
 def failed(reason: str, claim: Claim, seconds: float) -> Outcome:

@@ -81,6 +81,14 @@ def test_golden_databases_are_there():
     assert len(GOLDEN) == int(SCHEMA)
 
 
+def test_studies_from_before_priorities_are_equal_and_open(tmp_path):
+    restore(tmp_path / "old.db", GOLDEN[2])
+    upgrade(f"sqlite:///{tmp_path}/old.db")
+    storage = open_storage(f"sqlite:///{tmp_path}/old.db")
+    assert [(one.name, one.priority, one.halt) for one in list_studies(storage)][0] == ("alpha", 0, "")
+    storage.close()
+
+
 @pytest.mark.parametrize("dump", GOLDEN, ids=lambda dump: dump.name[7:11])
 def test_released_schema_is_upgraded_with_all_it_holds(tmp_path, dump):
     restore(tmp_path / "old.db", dump)

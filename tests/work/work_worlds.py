@@ -5,6 +5,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from nas.store.engine import open_storage
@@ -84,3 +85,31 @@ def look(url, name="small"):
 def workers_of(process):
     """The worker processes under a runner."""
     return [child for child in psutil.Process(process.pid).children() if "nas.work.process" in child.cmdline()]
+
+
+PLUGIN = '''
+from torch import nn
+from nas import Block, hookimpl
+
+class Mine(Block):
+    """A block of one convolution."""
+    name = "mine"
+    choices = {"kernel": (3, 5)}
+    def build(self, in_channels, width, stride, *, kernel):
+        return nn.Conv2d(in_channels, width, kernel, stride, kernel // 2)
+
+@hookimpl
+def nas_register_blocks(register):
+    register(Mine)
+'''
+
+
+def with_own_images(folder, seed=0):
+    """A study file of one epoch beside its own data set `own.npz`, in a folder that is made."""
+    folder.mkdir()
+    draw = np.random.default_rng(seed)
+    images, labels = draw.integers(0, 255, (200, 8, 8), dtype=np.uint8), np.arange(200) % 4
+    np.savez(folder / "own.npz", x_train=images, y_train=labels)
+    path = write_study(folder, trials=1, epochs=1)
+    path.write_text(path.read_text().replace('"digits"', '"own.npz"'))
+    return path

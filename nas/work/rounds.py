@@ -1,0 +1,67 @@
+"""Going from study to study on this machine, until none has anything left to do, or until stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from nas.blocks.registry import load_blocks
+from nas.errors import Interrupted, NasError
+from nas.store.engine import Storage, open_storage
+from nas.store.halting import HALTED
+from nas.store.schema import create_storage
+from nas.store.status import status
+from nas.work.crew import Crew, Told
+from nas.work.jobs import chosen_device
+from nas.work.launch import interruptible, stopped
+
+TICK_SECONDS = 0.5
+
+SILENT = Told()
+
+
+def run_worker(
+    *,
+    storage: str,
+    plugins: Sequence[str] = (),
+    study: str | None = None,
+    concurrency: int | None = None,
+    wait: bool = False,
+    device: str = "auto",
+    told: Told = SILENT,
+) -> None:
+    """Work on the open studies of a storage, or on one, with so many processes, until none has anything left to do.
+
+    `concurrency` None: one process a core; on a CUDA device as its memory takes. `wait`: for studies to come, for ever;
+    the database is then made where it is not there. A study for which this machine lacks something is left to others.
+    Raises NasErrors: no such study, one study that cannot be worked on here, Interrupted.
+    """
+    where = chosen_device(device)
+    store = create_storage(storage) if wait else open_storage(storage)
+    try:
+        if study is not None and not wait:
+            _check_open(store, study)
+        crew = Crew(store, load_blocks(plugins), tuple(plugins), where, concurrency, study, told)
+        with interruptible(), stopped(crew):
+            _work(crew, wait)
+    except KeyboardInterrupt:
+        raise Interrupted("interrupted; its trials wait with their checkpoints, for this worker or another") from None
+    finally:
+        store.close()
+
+
+def _check_open(storage: Storage, name: str) -> None:
+    state = status(storage, name).state
+    if state in HALTED:
+        raise NasError(f"study {name!r} is {state}; `nas resume {name}` opens it again")
+
+
+def _work(crew: Crew, wait: bool) -> None:
+    idle = False
+    while (busy := crew.turn()) or wait:
+        if not busy and not idle:
+            crew.told.line("nothing to do; waits for studies")
+        idle = not busy
+        time.sleep(TICK_SECONDS)
+    crew.check_refusals()
+    crew.told.line("nothing is left to do")
