@@ -15,23 +15,31 @@ from nas.show.table import Column, table
 
 def print_rows(form: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], header: Sequence[str]) -> None:
     """A list of records: a table of `columns`, a JSON list, or CSV under `header`; JSON has the header's fields."""
+    click.echo(rows_text(form, rows, columns, header))
+
+
+def rows_text(form: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], header: Sequence[str]) -> str:
+    """What `print_rows` prints."""
     if form == "json":
-        click.echo(as_json([{name: row[name] for name in header if name in row} for row in rows]))
-    elif form == "csv":
-        click.echo(as_csv(rows, header))
-    else:
-        click.echo(table(rows, columns, width=terminal_width()))
+        return as_json([{name: row[name] for name in header if name in row} for row in rows])
+    if form == "csv":
+        return as_csv(rows, header)
+    return table(rows, columns, width=terminal_width())
 
 
 def print_record(form: str, record: Mapping[str, Any], text: str) -> None:
     """One record: `text` for eyes, a JSON object, or one line of CSV with dotted names."""
+    click.echo(record_text(form, record, text))
+
+
+def record_text(form: str, record: Mapping[str, Any], text: str) -> str:
+    """What `print_record` prints."""
     if form == "json":
-        click.echo(as_json(record))
-    elif form == "csv":
+        return as_json(record)
+    if form == "csv":
         line = flat(record)
-        click.echo(as_csv([line], list(line)))
-    else:
-        click.echo(text)
+        return as_csv([line], list(line))
+    return text
 
 
 def note(text: str) -> None:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict, fields
+from functools import partial
 
 import click
 
-from nas.arch.record import StudyStatus
+from nas.arch.record import CANCELLED, StudyStatus
 from nas.cli.options import Settings, common, format_option
-from nas.cli.output import print_record, print_rows
+from nas.cli.output import print_rows, record_text, rows_text
 from nas.cli.storage import reading
 from nas.show.columns import STUDIES, TRIALS
 from nas.show.studies import TRIAL_FIELDS, status_text, trial_record
+from nas.show.watch import watch
+from nas.store.engine import Storage
+from nas.store.halting import OVER
 from nas.store.status import StudyLine
 from nas.store.status import status as study_status
 from nas.store.status import studies as all_studies
@@ -25,19 +30,40 @@ from nas.store.trials import trials as trials_of
 @click.pass_obj
 def studies(settings: Settings, form: str) -> None:
     """The studies in the storage, oldest first."""
-    lines = all_studies(reading(settings))
-    print_rows(form, [asdict(line) for line in lines], STUDIES, [field.name for field in fields(StudyLine)])
+    click.echo(_all(reading(settings), form)[0])
 
 
 @click.command
-@click.argument("study")
+@click.argument("study", required=False)
+@click.option("--watch", "watched", is_flag=True, help="Show it again whenever it has changed, until the study ends.")
 @format_option
 @common
 @click.pass_obj
-def status(settings: Settings, study: str, form: str) -> None:
-    """Where STUDY stands, all of it counted by query."""
-    found: StudyStatus = study_status(reading(settings), study)
-    print_record(form, asdict(found), status_text(found))
+def status(settings: Settings, study: str | None, watched: bool, form: str) -> None:
+    """Where STUDY stands, or every study, all of it counted by query."""
+    storage = reading(settings)
+    look = partial(_all, storage, form) if study is None else partial(_one, storage, study, form)
+    if watched:
+        watch(look, sys.stdout, in_place=form == "table")
+    else:
+        click.echo(look()[0])
+
+
+def _all(storage: Storage, form: str) -> tuple[str, bool]:
+    """The studies as text, and whether all have ended."""
+    lines = all_studies(storage)
+    text = rows_text(form, [asdict(line) for line in lines], STUDIES, [field.name for field in fields(StudyLine)])
+    return text, all(_has_ended(line.state, line.running) for line in lines)
+
+
+def _one(storage: Storage, name: str, form: str) -> tuple[str, bool]:
+    """Where a study stands as text, and whether it has ended."""
+    found: StudyStatus = study_status(storage, name)
+    return record_text(form, asdict(found), status_text(found)), _has_ended(found.state, found.trials["running"])
+
+
+def _has_ended(state: str, running: int) -> bool:
+    return state in OVER or (state == CANCELLED and not running)
 
 
 @click.command
