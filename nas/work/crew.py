@@ -103,8 +103,7 @@ class Crew:
         for desk in self.desks.values():
             desk.look(self.told.trial)
         self._clear(open_studies)
-        able = [one for one in open_studies if self._is_able(one)]
-        self._staff(able)
+        self._staff(open_studies)
         return bool(self.posts) or any(one.id not in self.refusals for one in open_studies)
 
     def check_refusals(self) -> None:
@@ -201,8 +200,6 @@ class Crew:
         refusal = self.refusals.get(one.id)
         if refusal is not None and time.monotonic() < refusal.until:
             return False
-        if one.wanted == 0 or self.resting.get(one.id, 0.0) > time.monotonic():
-            return one.id in self.desks
         if self._desk(one) is None:
             return False
         self.refusals.pop(one.id, None)
@@ -229,23 +226,27 @@ class Crew:
         self.desks[one.id] = made
         return made
 
-    def _staff(self, able: Sequence[Queued]) -> None:
+    def _staff(self, studies: Sequence[Queued]) -> None:
         """Give free places to the first studies that want workers; where none is free, have the last make room."""
         free = [slot for slot in range(self.places) if slot not in self.posts]
         making_room = len(self.leaving)
-        for rank, one in enumerate(able):
-            for _ in range(self._lacking(one)):
+        for rank, one in enumerate(studies):
+            lower = {other.id for other in studies[rank + 1 :]}
+            room = len(free) + sum(post.study_id in lower for post in self.posts.values())
+            for _ in range(self._lacking(one) if room and self._is_wanting(one) else 0):
                 if free:
                     self._start(one, free.pop(0))
                 elif making_room:
                     making_room -= 1
                 else:
-                    self._make_room(able[rank + 1 :])
+                    self._make_room(studies[rank + 1 :])
+
+    def _is_wanting(self, one: Queued) -> bool:
+        """Whether there is something to do in the study, and this machine can."""
+        return one.wanted > 0 and self.resting.get(one.id, 0.0) <= time.monotonic() and self._is_able(one)
 
     def _lacking(self, one: Queued) -> int:
         """How many more processes the study would have here: those here that hold no trial are about to ask for one."""
-        if self.resting.get(one.id, 0.0) > time.monotonic():
-            return 0
         here = [post.pid for post in self.posts.values() if post.study_id == one.id]
         holding = {process_here(owner) for owner in one.owners}
         idle = sum(pid not in holding for pid in here)

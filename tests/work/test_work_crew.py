@@ -15,7 +15,7 @@ from nas.work.crew import Told
 from nas.work.rounds import run_worker
 from nas.work.submit import submit_study
 
-LONG = 240
+LONG = 280
 """Seconds for what takes ten on an idle machine."""
 
 
