@@ -89,6 +89,7 @@ class Crew:
     resting: dict[int, float] = field(default_factory=dict)
     deaths: dict[int, _Deaths] = field(default_factory=dict)
     leaving: set[int] = field(default_factory=set)
+    last_told: str = ""
 
     def __post_init__(self) -> None:
         cores = usable_cores()
@@ -105,6 +106,12 @@ class Crew:
         self._clear(open_studies)
         self._staff(open_studies)
         return bool(self.posts) or any(one.id not in self.refusals for one in open_studies)
+
+    def tell_once(self, line: str) -> None:
+        """Tell a line unless it is the one that was told so before."""
+        if line != self.last_told:
+            self.told.line(line)
+        self.last_told = line
 
     def check_refusals(self) -> None:
         """Raise NasError where the one study asked for, or one that was begun, cannot be worked on here."""

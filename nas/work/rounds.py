@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from nas.blocks.registry import load_blocks
-from nas.errors import Interrupted, NasError
+from nas.errors import Interrupted, NasError, StorageError
 from nas.store.engine import Storage, open_storage
 from nas.store.halting import HALTED
 from nas.store.schema import create_storage
@@ -56,9 +56,20 @@ def _check_open(storage: Storage, name: str) -> None:
         raise NasError(f"study {name!r} is {state}; `nas resume {name}` opens it again")
 
 
+def _turn(crew: Crew, wait: bool) -> bool:
+    """A look at processes and studies; a worker that waits outlasts a database that is away for a while."""
+    try:
+        return crew.turn()
+    except StorageError as error:
+        if not wait:
+            raise
+        crew.tell_once(f"{error}; tries again")
+        return True
+
+
 def _work(crew: Crew, wait: bool) -> None:
     idle = False
-    while (busy := crew.turn()) or wait:
+    while (busy := _turn(crew, wait)) or wait:
         if not busy and not idle:
             crew.told.line("nothing to do; waits for studies")
         idle = not busy
