@@ -179,6 +179,7 @@ def test_diff_of_a_network_with_itself_is_all_the_same(world, nas, nas_json):
     assert " | " not in nas("diff", "alpha#0", "alpha#0").out
 
 
+@pytest.mark.slow
 def test_export_writes_a_module_that_loads_without_nas(world, nas, nas_json, home):
     told = nas("export", "alpha#2", "-o", "out")
     assert told.code == 0, told.err

@@ -1,5 +1,6 @@
 """`nas blocks`, `nas plugins` and what makes and checks a plugin."""
 
+import importlib
 import subprocess
 import sys
 
@@ -7,6 +8,7 @@ import pytest
 from cli_worlds import GONE, LIAR
 
 from nas.blocks.registry import load_blocks
+from nas.testing import BlockContract
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def test_plugins_names_what_is_wrong_and_goes_on(nas, nas_json, folder):
     assert "no_such_module" in nas("plugins", "--plugins-dir", folder).out
 
 
-def test_a_new_plugin_passes_its_checks_and_its_tests(nas, home):
+def test_a_new_plugin_passes_its_checks(nas, home):
     told = nas("plugins", "new", "ghost_two", "-o", home)
     assert told.code == 0
     made = home / "nas-ghost_two"
@@ -60,14 +62,30 @@ def test_a_new_plugin_passes_its_checks_and_its_tests(nas, home):
     assert nas("plugins", "check", made).code == 0
     assert nas("plugins", "check", made / "nas_ghost_two.py").code == 0
     assert 'nas]\nghost_two = "nas_ghost_two"' in (made / "pyproject.toml").read_text()
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    ran = subprocess.run(command, cwd=made, capture_output=True, text=True)
-    assert ran.returncode == 0, ran.stdout
-    assert "9 passed" in ran.stdout
     leftovers = [
         file for file in made.rglob("*") if file.is_file() and "{" + "name}" in file.read_text(errors="ignore")
     ]
     assert leftovers == []
+
+
+def test_tests_of_a_new_plugin_are_the_contract_of_its_block(nas, home, monkeypatch):
+    assert nas("plugins", "new", "ghost_three").code == 0
+    monkeypatch.syspath_prepend(home / "nas-ghost_three")
+    monkeypatch.syspath_prepend(home / "nas-ghost_three" / "tests")
+    contract = importlib.import_module("test_ghost_three").TestGhostThree
+    assert issubclass(contract, BlockContract)
+    assert contract.block.name == "ghost_three"
+    contract().test_cost_is_that_of_the_built_module()
+
+
+@pytest.mark.slow
+def test_a_new_plugin_passes_its_tests(nas, home):
+    assert nas("plugins", "new", "ghost_two").code == 0
+    made = home / "nas-ghost_two"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    ran = subprocess.run(command, cwd=made, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
+    assert "9 passed" in ran.stdout
 
 
 @pytest.mark.parametrize("name", ["conv", "Ghost", "2ghost", "gh-ost", "class", "width", "géist", "../x", ""])
