@@ -9,12 +9,13 @@ from pathlib import Path
 
 import psutil
 import pytest
-from work_worlds import NAS, look, wait_for, workers_of
+from work_worlds import look, wait_for, workers_of
 
 from nas.arch.record import COMPLETE, RUNNING
 from nas.store.engine import open_storage
 from nas.store.status import status
 from nas.store.trials import history, trial_epochs, trials
+from nas.work.jobs import run_study
 
 WORKERS_BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "workers.py"
 
@@ -56,6 +57,7 @@ def test_run_prints_plain_lines_and_a_ranking(url, study_file, start):
     check_exact(url, 3)
 
 
+@pytest.mark.slow
 def test_killed_worker_is_replaced_and_its_trial_goes_on(url, study_file, start):
     process = start(study_file(trials=2, epochs=20), "--workers", 1)
     wait_for(lambda: look(url) and epochs_done(url) >= 3)
@@ -114,9 +116,11 @@ def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(tmp_path, url,
     wait_for(lambda: look(url) and epochs_done(url) >= 4)
     [victim] = workers_of(process)
     victim.kill()
-    process.communicate(timeout=150)
+    _, err = process.communicate(timeout=150)
+    assert process.returncode == 0, err
+    check_exact(url, 1)
     other = f"sqlite:///{tmp_path}/other.db"
-    subprocess.run([NAS, "run", path, "--storage", other, "--workers", "0"], check=True, capture_output=True)
+    run_study(path, storage=other, workers=0)
     given = []
     for storage in (open_storage(url), open_storage(other)):
         [trial] = trials(storage, states=(COMPLETE,))
