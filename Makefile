@@ -9,10 +9,7 @@ quickstart: .venv/installed
 	$(BIN)/nas run studies/quickstart.toml
 
 test: .venv/installed-dev
-	rm -f .coverage .coverage.*
-	$(BIN)/coverage run -m pytest -q -n 2 --dist worksteal -m "not slow"
-	$(BIN)/coverage combine -q
-	$(BIN)/coverage report --fail-under=90
+	$(BIN)/pytest -q -n 2 --dist worksteal -m "not slow"
 
 test-all: .venv/installed-dev
 	rm -f .coverage .coverage.*
