@@ -16,7 +16,7 @@ from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
-from optuna.exceptions import ExperimentalWarning
+from optuna.exceptions import ExperimentalWarning, StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -32,6 +32,8 @@ NUMBER = "nas_trial"
 """The user attribute that holds our trial's number: Optuna numbers in the order of writing."""
 
 OPEN_TRIES = 6
+
+WRITE_TRIES = 5
 
 REPAIR_SECONDS = 60.0
 """While another run of the study is alive, a trial that was claimed is left to it for so long after its end."""
@@ -65,16 +67,30 @@ class Mirror:
         count = 0
         for trial, epochs in unmirrored(self.storage, self.record.id):
             if claim_mirrored(self.storage, trial.id):
-                self._add(trial, epochs)
+                self._write(trial, epochs)
                 count += 1
         return count
+
+    def _write(self, trial: TrialRecord, epochs: tuple[EpochRecord, ...]) -> None:
+        """Write a trial, anew where the database went away and had not kept it."""
+        for _ in range(WRITE_TRIES - 1):
+            try:
+                return self._add(trial, epochs)
+            except StorageInternalError:
+                counts(self.storage, self.record.id)  # waits for the database
+                if trial.number in self._written():
+                    return None
+        return self._add(trial, epochs)
+
+    def _written(self) -> set[int | None]:
+        return {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
 
     def _repair(self) -> None:
         """Have written what an earlier run claimed and was killed before it wrote."""
         # Asked in this order, so that what another run writes meanwhile is not taken for missing.
         others = counts(self.storage, self.record.id)["running"] > 0
         claimed = mirrored(self.storage, self.record.id, REPAIR_SECONDS if others else 0.0)
-        written = {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
+        written = self._written()
         missing = [id for number, id in claimed.items() if number not in written]
         unmark_mirrored(self.storage, missing)
 

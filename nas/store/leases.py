@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, or_, select, update
@@ -44,8 +45,11 @@ def take_up(storage: Storage, study: StudyRecord, owner: str, lease_seconds: flo
 
 @lasting
 def heartbeat(storage: Storage, trial_id: int, owner: str, lease_seconds: float) -> bool:
-    """Hold a trial for another while; False where it is the owner's no longer."""
-    with storage.write() as connection:
+    """Hold a trial for another while; False where it is the owner's no longer.
+
+    A server that is away is not waited for: whoever beats comes again.
+    """
+    with replace(storage, patience_seconds=0.0).write() as connection:
         held = update(trial).where(held_by(trial_id, owner))
         return connection.execute(held.values(lease=database_clock() + lease_seconds)).rowcount > 0
 

@@ -156,7 +156,8 @@ def _contains(block: str) -> ColumnElement[bool]:
 def _trials_of(where: ColumnElement[bool]) -> Select[Any]:
     kept = exists().where(weights.c.trial_id.in_([trial.c.id, trial.c.source_trial_id]))
     complete, validated = trial.c.state == COMPLETE, study.c.scored_on == VALIDATION
-    return trial_rows().where(where).order_by(kept.desc(), complete.desc(), validated.desc(), *ORDER)
+    measured = trial.c.accuracy.is_not(None)  # PostgreSQL sorts NULL before, SQLite behind all numbers
+    return trial_rows().where(where).order_by(kept.desc(), complete.desc(), validated.desc(), measured.desc(), *ORDER)
 
 
 def _numbered(storage: Storage, study_name: str, number: str) -> ColumnElement[bool]:

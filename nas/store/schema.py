@@ -51,7 +51,7 @@ def bring_up(storage: Storage) -> None:
             use_wal(storage.engine)
     if found is None or found < SCHEMA:
         with storage.write() as connection:  # who comes second waits here, and finds it done
-            _migrate(connection)
+            migrate(connection)
     check_schema(storage, schema_of(storage))
 
 
@@ -70,10 +70,11 @@ def upgrade(url: str) -> tuple[str | None, str]:
     return before, SCHEMA
 
 
-def _migrate(connection: Connection) -> None:
+def migrate(connection: Connection, revision: str = "head") -> None:
+    """Bring the database of a connection to a schema, in the transaction under way."""
     config = Config()
     folder = Path(migrations.__file__).parent
     config.set_main_option("script_location", str(folder).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)

@@ -227,7 +227,7 @@ def _end(connection: Connection, trial_id: int, owner: str, outcome: Outcome) ->
         "seconds": outcome.seconds,
         "device": outcome.device,
         "precision": outcome.precision,
-        "reason": outcome.reason,
+        "reason": outcome.reason.replace("\0", ""),  # PostgreSQL keeps no NUL in a text
         "versions": dict(outcome.versions),
         "lease": 0.0,
         "finished": database_clock(),

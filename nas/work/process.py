@@ -92,7 +92,7 @@ def main() -> int:
 def make_worker(job: Job, stop: threading.Event, blocks: Blocks | None = None) -> Worker:
     """The worker of a job: its own view of the storage, its own proposer, the study's images on the device."""
     use_one_thread()
-    storage = open_storage(job.storage)
+    storage = open_storage(job.storage, patient=True)
     record = find_study(storage, job.study)
     study = study_from_data(record.config)
     blocks = load_blocks(job.plugins) if blocks is None else blocks

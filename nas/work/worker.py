@@ -147,18 +147,16 @@ class _Heartbeat:
         self.thread.join()
 
     def _beat(self) -> None:
-        held_until = time.monotonic() + LEASE_SECONDS
+        storage = self.search.storage
         while not self.done.wait(BEAT_SECONDS):
-            begun = time.monotonic()
             try:
-                held = heartbeat(self.search.storage, self.claim.trial_id, self.search.owner, LEASE_SECONDS)
+                held = heartbeat(storage, self.claim.trial_id, self.search.owner, LEASE_SECONDS)
             except StorageError:
-                held = begun < held_until  # the database may come back before the lease ends
-            else:
-                held_until = begun + LEASE_SECONDS
+                continue  # only the database can say that the trial was lost; to stop before it does saves nothing
             if not held:
                 self.lost.set()
                 return
+            storage.rest()  # a long training holds no connection
 
 
 def release_dead(storage: Storage, record: StudyRecord) -> int:

@@ -232,6 +232,12 @@ def test_test_accuracies_are_ranked_only_where_their_study_is_named(storage):
         assert connection.execute(text("SELECT study FROM nas_leaderboard")).scalars().all() == ["alpha"]
 
 
+def test_network_is_found_as_its_pruned_trial_before_one_under_way(storage, study):
+    trained(storage, study, 1, end=outcome(0.4, PRUNED, 2))
+    held(storage, create_study(storage, study_record("beta", recipe_hash="other")), 1)
+    assert find(storage, candidate(1).fingerprint)[1].state == PRUNED
+
+
 def test_network_is_found_as_its_validated_trial_first(storage):
     trained(storage, create_study(storage, study_record("t", recipe_hash="t" * 8, scored_on="test")), 1, 0.9)
     trained(storage, create_study(storage, study_record()), 1, 0.8)

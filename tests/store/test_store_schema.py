@@ -1,25 +1,28 @@
 """The schema: made from nothing, told by migrations and tables alike, upgraded from what was released."""
 
+import json
 import multiprocessing
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect
+from sqlalchemy import JSON, Boolean, MetaData, insert, inspect, text
 from store_worlds import asked, create_and_claim
 
 from nas.store import migrations
 from nas.store.claims import Answer
-from nas.store.engine import open_storage, schema_of
+from nas.store.engine import connect, open_storage, schema_of
 from nas.store.ranking import best
-from nas.store.schema import create_storage, upgrade
+from nas.store.schema import create_storage, migrate, upgrade
 from nas.store.status import status
 from nas.store.studies import find_study, list_studies
 from nas.store.tables import SCHEMA, VERSION_TABLE, metadata
 from nas.store.trials import history, trial_epochs
+from nas.store.urls import parse_url
 from nas.store.weights import get_weights
 
 GOLDEN = sorted((Path(__file__).parents[1] / "golden").glob("schema_*.sqlite.sql"))
@@ -89,11 +92,42 @@ def test_studies_from_before_priorities_are_equal_and_open(tmp_path):
     storage.close()
 
 
+def carry(file, url, revision):
+    """A database of an older schema on PostgreSQL, with Optuna's version table and all that a SQLite file holds."""
+    storage = connect(parse_url(url))
+    with storage.write() as connection, closing(sqlite3.connect(file)) as old:
+        connection.execute(text("CREATE TABLE alembic_version AS SELECT 'v3' AS version_num"))
+        migrate(connection, revision)
+        then = MetaData()
+        then.reflect(connection, only=lambda name, _: name.startswith("nas_") and name != VERSION_TABLE)
+        for table in then.sorted_tables:
+            rows = old.execute(f"SELECT {', '.join(table.c.keys())} FROM {table.name}").fetchall()
+            if rows:
+                connection.execute(insert(table), [as_told(table, row) for row in rows])
+            if "id" in table.c:
+                connection.execute(text(f"SELECT setval('{table.name}_id_seq', max(id)) FROM {table.name}"))
+    storage.close()
+
+
+def as_told(table, row):
+    """A row of SQLite in the types of a table of PostgreSQL."""
+    read = {JSON: json.loads, Boolean: bool}
+    kinds = [next((read[kind] for kind in read if isinstance(column.type, kind)), None) for column in table.c]
+    return {
+        name: kind(value) if kind and value is not None else value
+        for name, kind, value in zip(table.c.keys(), kinds, row, strict=True)
+    }
+
+
 @pytest.mark.parametrize("dump", GOLDEN, ids=lambda dump: dump.name[7:11])
-def test_released_schema_is_upgraded_with_all_it_holds(tmp_path, dump):
-    restore(tmp_path / "old.db", dump)
-    url = f"sqlite:///{tmp_path}/old.db"
-    assert upgrade(url)[1] == SCHEMA
+def test_released_schema_is_upgraded_with_all_it_holds(tmp_path, url, database, dump):
+    file, revision = tmp_path / "nas.db", dump.name[7:11]
+    if database == "postgresql":
+        file = tmp_path / "old.db"
+    restore(file, dump)
+    if database == "postgresql":
+        carry(file, url, revision)
+    assert upgrade(url) == (revision, SCHEMA)
     storage = open_storage(url)
     ranked = [(row.rank, row.study, row.trial, row.accuracy, row.reused) for row in best(storage)]
     assert ranked == [(1, "alpha", 1, 0.9, False), (2, "alpha", 0, 0.8, False), (3, "beta", 0, 0.8, True)]

@@ -63,6 +63,11 @@ def test_failed_trial_keeps_the_epochs_that_were_recorded(storage, study):
     assert (row.state, row.epochs_done) == (FAILED, 2)
 
 
+def test_reason_with_a_nul_is_kept_without(storage, study):
+    trial_id = trained(storage, study, end=outcome(None, FAILED, 0, reason="broken\0 here"))
+    assert trials(storage, ids=[trial_id])[0].reason == "broken here"
+
+
 def test_epoch_done_again_replaces_its_record(storage, study):
     trial_id = held(storage, study, 1).trial_id
     for accuracy in (0.3, 0.6):

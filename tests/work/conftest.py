@@ -8,12 +8,6 @@ from work_worlds import NAS, write_study
 
 
 @pytest.fixture
-def url(tmp_path):
-    """A storage that does not exist yet."""
-    return f"sqlite:///{tmp_path}/nas.db"
-
-
-@pytest.fixture
 def study_file(tmp_path):
     """Writes a study file; keywords change it."""
 
