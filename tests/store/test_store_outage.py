@@ -1,5 +1,6 @@
 """A PostgreSQL server that goes away: waited for, and everything kept once."""
 
+import multiprocessing
 import threading
 import time
 
@@ -7,7 +8,7 @@ import pytest
 from databases import on_both, only_postgresql
 from postgres import CRASH_SAFE, Relay, Server
 from sqlalchemy import func, insert, select, text
-from store_worlds import LEASE, epoch_record, held, study_record
+from store_worlds import LEASE, epoch_record, held, study_record, work
 
 from nas.errors import ConnectionLost, StorageError
 from nas.store import engine, outage, postgresql, tables
@@ -15,8 +16,9 @@ from nas.store.engine import open_storage
 from nas.store.leases import heartbeat
 from nas.store.outage import lasting
 from nas.store.schema import create_storage
+from nas.store.status import status
 from nas.store.studies import create_study, find_study, list_studies
-from nas.store.trials import record_epoch, trial_epochs
+from nas.store.trials import record_epoch, trial_epochs, trials
 
 
 @pytest.fixture(scope="module")
@@ -183,3 +185,29 @@ def test_full_server_is_waited_for(own_server, monkeypatch):
     assert list_studies(storage) == []
     for one in [storage, *taken]:
         one.close()
+
+
+@pytest.mark.slow
+def test_server_killed_under_worker_processes_loses_no_trial_and_trains_none_twice(own_server):
+    url = own_server.url(own_server.create())
+    storage = create_storage(url)
+    create_study(storage, study_record(trials=40))
+    context = multiprocessing.get_context("forkserver")
+    workers = [context.Process(target=work, args=(url, "alpha", 200, 30.0, 0.2), daemon=True) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    while status(storage, "alpha").trials["complete"] < 2:
+        time.sleep(0.05)
+    own_server.kill()
+    time.sleep(3)
+    assert all(worker.is_alive() for worker in workers)
+    own_server.start()
+    for worker in workers:
+        worker.join(100)
+    assert [worker.exitcode for worker in workers] == [0] * 4
+    found, rows = status(storage, "alpha"), trials(storage)
+    assert (found.trained_twice, len(rows), len({row.fingerprint for row in rows})) == (0, 40, 40)
+    assert found.trials["complete"] + found.trials["pruned"] == 40
+    for row in rows:
+        assert [epoch.epoch for epoch in trial_epochs(storage, row.id)] == list(range(1, row.epochs_done + 1))
+    storage.close()

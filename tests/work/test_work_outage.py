@@ -1,0 +1,79 @@
+"""A PostgreSQL server that is killed in mid-study, and started again some seconds later."""
+
+import subprocess
+import time
+
+import optuna
+import pytest
+from optuna.storages import RDBStorage
+from postgres import CRASH_SAFE, Server
+from work_worlds import NAS, look, wait_for
+
+from nas.store.engine import open_storage
+from nas.store.status import status
+from nas.store.trials import history, trial_epochs
+
+
+@pytest.fixture
+def own_server(postgres_server, tmp_path):
+    server = Server(tmp_path / "server", dict(CRASH_SAFE))
+    server.folder.mkdir()
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def run(own_server):
+    started = []
+    url = own_server.url(own_server.create())
+
+    def begin(*words):
+        command = [NAS, "run", *map(str, words), "--storage", url]
+        started.append(subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True))
+        return url, started[-1]
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def epochs_done(url):
+    storage = open_storage(url)
+    try:
+        return sum(one.epochs_done for one in history(storage, 1))
+    finally:
+        storage.close()
+
+
+def mirrored(url):
+    opened = RDBStorage(url)
+    try:
+        return sorted(
+            one.user_attrs["nas_trial"] for one in optuna.load_study(study_name="small", storage=opened).trials
+        )
+    finally:
+        opened.remove_session()
+        opened.engine.dispose()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_server_killed_in_mid_study_loses_no_trial_and_trains_none_twice(own_server, run, study_file):
+    url, process = run(study_file(trials=2, epochs=30), "--workers", 2)
+    wait_for(lambda: look(url) and epochs_done(url) >= 3, 400)
+    own_server.kill()
+    time.sleep(4)
+    assert process.poll() is None
+    own_server.start()
+    _, err = process.communicate(timeout=400)
+    assert process.returncode == 0, err
+    assert "waiting for it" in err
+    storage = open_storage(url)
+    found, rows = status(storage, "small"), history(storage, 1)
+    assert (found.trials["complete"], found.trials["failed"], found.trained_twice, len(rows)) == (2, 0, 0, 2)
+    for row in rows:
+        assert [epoch.epoch for epoch in trial_epochs(storage, row.id)] == list(range(1, 31))
+    assert mirrored(url) == list(range(2))
+    storage.close()
