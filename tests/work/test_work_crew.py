@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from work_worlds import PLUGIN, look, wait_for, with_own_images, workers_of
+from work_worlds import PLUGIN, look, wait_for, with_own_images
 
 from nas.arch.record import COMPLETE
 from nas.errors import NasError, StorageError
@@ -52,13 +52,13 @@ def told(said):
 @pytest.mark.slow
 def test_workers_finish_studies_by_priority_though_one_is_killed(url, study_file, start_words):
     submit_study(study_file(name="later", trials=1, epochs=1), storage=url)
-    submit_study(study_file(name="sooner", trials=2, epochs=15, seed=1), storage=url, priority=5)
-    workers = [start_words("worker", "--concurrency", 1) for _ in range(2)]
-    left = wait_for(lambda: next((one for one in rows(url, "sooner") if 2 <= one.epochs_done <= 9), None))
-    owners = {str(child.pid): worker for worker in workers for child in workers_of(worker)}
-    victim = owners[left.worker.split(":")[1]]
+    submit_study(study_file(name="sooner", trials=2, epochs=20, seed=1), storage=url, priority=5)
+    victim = start_words("worker", "--concurrency", 1)
+    wait_for(lambda: any(one.epochs_done >= 2 for one in rows(url, "sooner")), LONG, every=0.3)
+    survivor = start_words("worker", "--concurrency", 1)
     victim.kill()
-    [survivor] = [worker for worker in workers if worker is not victim]
+    [left] = rows(url, "sooner")
+    assert (left.state, left.finished) == ("running", None)
     _, err = survivor.communicate(timeout=LONG)
     assert survivor.returncode == 0, err
     check_whole(url, "sooner", 2)
@@ -75,7 +75,7 @@ def test_several_studies_are_under_way_at_once(url, study_file, start_words):
     submit_study(study_file(name="first", trials=1, epochs=60), storage=url)
     submit_study(study_file(name="second", trials=1, epochs=60, seed=1), storage=url)
     worker = start_words("worker", "--concurrency", 2)
-    wait_for(lambda: [look(url, name).trials["running"] for name in ("first", "second")] == [1, 1])
+    wait_for(lambda: [look(url, name).trials["running"] for name in ("first", "second")] == [1, 1], LONG, every=0.3)
     worker.terminate()
     worker.communicate(timeout=60)
 
@@ -84,7 +84,7 @@ def test_several_studies_are_under_way_at_once(url, study_file, start_words):
 def test_study_of_higher_priority_gets_the_next_free_process(url, study_file, start_words):
     submit_study(study_file(name="low", trials=2, epochs=8), storage=url)
     worker = start_words("worker", "--concurrency", 1)
-    wait_for(lambda: look(url, "low").trials["running"] == 1)
+    wait_for(lambda: look(url, "low").trials["running"] == 1, LONG, every=0.3)
     submit_study(study_file(name="high", trials=1, epochs=1, seed=1), storage=url, priority=1)
     _, err = worker.communicate(timeout=LONG)
     assert worker.returncode == 0, err
@@ -99,7 +99,7 @@ def test_study_of_higher_priority_gets_the_next_free_process(url, study_file, st
 def test_stopped_worker_lets_go_of_its_trial_with_its_checkpoint(url, study_file, start_words, signal_number):
     submit_study(study_file(trials=1, epochs=200), storage=url)
     worker = start_words("worker", "--concurrency", 1, "--wait")
-    wait_for(lambda: any(one.epochs_done >= 2 for one in rows(url, "small")))
+    wait_for(lambda: any(one.epochs_done >= 2 for one in rows(url, "small")), LONG, every=0.3)
     worker.send_signal(signal_number)
     _, err = worker.communicate(timeout=60)
     assert worker.returncode == 130
@@ -118,7 +118,7 @@ def test_waiting_worker_is_there_before_the_storage_and_ends_when_told(url, stud
     worker = start_words("worker", "--concurrency", 1, "--wait")
     wait_for(lambda: "waits for studies" in worker.stderr.readline())
     submit_study(study_file(trials=1, epochs=1), storage=url)
-    wait_for(lambda: look(url).state == "complete")
+    wait_for(lambda: look(url).state == "complete", LONG, every=0.3)
     worker.terminate()
     assert worker.wait(60) == 130
 

@@ -57,14 +57,14 @@ def write_study(folder, **changes):
     return path
 
 
-def wait_for(condition, seconds=180.0):
-    """The first true value of a condition, looked at again and again."""
+def wait_for(condition, seconds=180.0, every=0.05):
+    """The first true value of a condition, looked at every so many seconds."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         found = condition()
         if found:
             return found
-        time.sleep(0.05)
+        time.sleep(every)
     raise AssertionError(f"did not come about in {seconds:g} s")
 
 
