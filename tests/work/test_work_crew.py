@@ -15,7 +15,7 @@ from nas.work.crew import Told
 from nas.work.rounds import run_worker
 from nas.work.submit import submit_study
 
-LONG = 280
+LONG = 250
 """Seconds for what takes ten on an idle machine."""
 
 
