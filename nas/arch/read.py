@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,10 @@ MOST_PARTS = 20_000
 DEEPEST_NESTING = 24
 LARGEST = 1 << 20
 """The largest width, side of an image, kernel or count that a file may name."""
+LARGEST_SETTING = 10**15
+"""The largest number that a block's setting may have."""
+LARGEST_FILE = 16 * 2**20
+"""Bytes that a file may have: ten times what the most parts take."""
 
 _HEAD = ("format", "input", "classes", "parts", "plugins", "name", "note", "source")
 
@@ -26,12 +29,20 @@ def read_architecture(path: Path) -> Architecture:
     Raises ArchitectureError where the file cannot be read or says what cannot be.
     """
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = json.loads(_content(path).decode("utf-8"))
     except FileNotFoundError:
         raise ArchitectureError(f"{path}: no such file") from None
     except (OSError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise ArchitectureError(f"{path}: not a JSON file: {error}") from None
     return architecture_from_json(data, str(path))
+
+
+def _content(path: Path) -> bytes:
+    with path.open("rb") as file:
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise ValueError(f"larger than {LARGEST_FILE:,} bytes")
+    return content
 
 
 def architecture_from_json(data: Any, place: str = "architecture") -> Architecture:
@@ -51,7 +62,7 @@ def architecture_from_json(data: Any, place: str = "architecture") -> Architectu
 
 
 class _Reader:
-    """Reads parts and keeps count of them, so that no file asks for an absurd network."""
+    """Reads parts and keeps count of them, repeated ones and theirs too, so that no file asks for an absurd network."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -72,15 +83,20 @@ class _Reader:
         if not isinstance(name, str):
             raise ArchitectureError(f"{place}.name: {_short(name)} is not a text")
         repeat = _count(fields.pop("repeat", 1), f"{place}.repeat")
-        self.count += repeat
-        if self.count > MOST_PARTS:
-            raise ArchitectureError(f"{place}: more than {MOST_PARTS:,} parts")
+        self._counted(repeat, place)
         if kinds[0] == "layer":
             return [_layer(fields, place, name)] * repeat
         if kinds[0] == "block":
             return _blocks(fields, place, name, repeat)
+        before = self.count
         one = self._join(fields, place, name, depth) if kinds[0] == "join" else self._head(fields, place, name, depth)
+        self._counted((self.count - before) * (repeat - 1), place)
         return [one] * repeat
+
+    def _counted(self, more: int, place: str) -> None:
+        self.count += more
+        if self.count > MOST_PARTS:
+            raise ArchitectureError(f"{place}: more than {MOST_PARTS:,} parts")
 
     def _join(self, fields: dict[str, Any], place: str, name: str, depth: int) -> Part:
         _known(fields, ("join", "branches"), place)
@@ -169,7 +185,8 @@ def _whole(value: Any) -> Any:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    """A number that is neither NaN nor so large that nothing is built from it."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST_SETTING
 
 
 def _mapping(data: Any, place: str, known: tuple[str, ...] | None) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ import click
 from nas.cli.groups import LazyGroup, Place
 from nas.cli.options import Settings, common
 from nas.errors import NasError
+from nas.show.table import visible
 
 COMMANDS = {
     "run": Place("nas.cli.run", "run", "Run a study to its total of trials, or go on with it."),
@@ -67,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if settings.debug:
             traceback.print_exc()
         else:
-            click.echo("\n".join(f"Error: {line}" for line in error.lines), err=True)
+            click.echo("\n".join(f"Error: {visible(line)}" for line in error.lines), err=True)
         return error.exit_code
 
 

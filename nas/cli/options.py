@@ -25,7 +25,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 class Settings:
     """What was said before and after the command; the environment speaks where nothing was said."""
 
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)
     folders: list[str] = field(default_factory=list)
     debug: bool = False
 

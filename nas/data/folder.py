@@ -23,6 +23,9 @@ Parts = tuple[str, ...]
 MOST_IMAGES = 5_000_000
 """Files in one data set."""
 
+MOST_ENTRIES = 6_000_000
+"""Files and folders that are looked at; links may lead to the same ones again and again."""
+
 MOST_BYTES = 256 * 2**20
 """Bytes of one image file; a member of an archive can declare any number."""
 
@@ -42,21 +45,42 @@ def read_folder(path: Path) -> Raw:
         DataError: no images, of several sizes, damaged, or laid out otherwise.
     """
     try:
-        files = {parts: (path.joinpath(*parts)).read_bytes for parts in found(path)}
-        return arranged(files)
+        return arranged({parts: beside(path.joinpath(*parts)) for parts in found(path)})
     except OSError as error:
         raise DataError(f"{str(path)!r} cannot be read: {first_line(error)}") from error
 
 
-def found(path: Path, above: Parts = ()) -> Iterator[Parts]:
-    """Every file below a folder, as the names that lead to it."""
+def beside(path: Path) -> Read:
+    """How to read one file of a folder, refused where it has too much."""
+
+    def read() -> bytes:
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise DataError(f"it has {size} bytes; up to {MOST_BYTES} are allowed")
+        return path.read_bytes()
+
+    return read
+
+
+def found(path: Path) -> Iterator[Parts]:
+    """Every file below a folder, as the names that lead to it; DataError where they seem to have no end."""
+    for count, parts in enumerate(below(path)):
+        if count >= MOST_ENTRIES:
+            raise DataError(f"holds more than {MOST_ENTRIES} files and folders; do links lead from one to another?")
+        if parts:
+            yield parts
+
+
+def below(path: Path, above: Parts = ()) -> Iterator[Parts]:
+    """Every file below a folder, as the names that lead to it; none of them for a folder."""
     with os.scandir(path) as entries:
         for entry in entries:
             parts = (*above, entry.name)
             if entry.is_dir() and not passed_over((entry.name,)):
                 if len(parts) > DEEPEST:
                     raise DataError(f"{'/'.join(parts)} lies too deep; {ALLOWED}")
-                yield from found(Path(entry.path), parts)
+                yield ()
+                yield from below(Path(entry.path), parts)
             elif entry.is_file():
                 yield parts
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from nas.data.images import LARGEST, Array, Raw, check_labels, first_line
+from nas.data.images import LARGEST, Array, Raw, check_labels, check_packed, first_line
 from nas.errors import DataError
 
 FILES = {
@@ -59,6 +59,7 @@ def read_file(path: Path, axes: int) -> Array:
             head = stream.read(4 + 4 * axes)
             shape = declared(path.name, head, axes)
             size = math.prod(shape)
+            check_packed(path.name, size, path.stat().st_size)
             # One more than declared is asked for: to see that there is none, and that a .gz is whole to its end.
             content = bytearray(stream.read(size + 1))
     except (OSError, EOFError, zlib.error) as error:

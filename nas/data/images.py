@@ -22,6 +22,10 @@ Array = NDArray[Any]
 LARGEST = 8 * 2**30
 """Bytes that one array may take; a small file can declare any number."""
 
+FREE_BYTES = 64 * 2**20
+MOST_PACKED = 200
+"""What takes more than so many bytes may be packed to a 200th of them, and no further: images are not that empty."""
+
 KEYS = ("x_train", "y_train", "x_test", "y_test")
 """The arrays of a data set, in the order in which they are hashed."""
 
@@ -133,6 +137,12 @@ def check_labels(where: str, labels: Array, classes: int) -> None:
     wrong = labels[(labels < 0) | (labels >= classes)]
     if len(wrong):
         raise DataError(f"{where} holds the label {wrong.flat[0]}; 0 to {classes - 1} are allowed")
+
+
+def check_packed(where: str, size: int, packed: int) -> None:
+    """Raise DataError where so few bytes would become so many: a file made to fill the memory."""
+    if size > FREE_BYTES and size > MOST_PACKED * packed:
+        raise DataError(f"{where} declares {size} bytes, packed into {packed}; up to {MOST_PACKED} times are allowed")
 
 
 def first_line(error: BaseException) -> str:

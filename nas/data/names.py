@@ -62,6 +62,10 @@ def load_images(name_or_path: str, *, folder: Path | None = None) -> Images:
         return prepare(name_or_path, read_raw(name_or_path, folder or Path()))
     except DataError as error:
         raise DataError(f"data set {name_or_path!r}: {error}") from error.__cause__
+    except OSError as error:  # where looking at a place is refused already, as for a name that is too long
+        raise DataError(f"data set {name_or_path!r}: cannot be read: {error.strerror or error}") from error
+    except MemoryError as error:
+        raise DataError(f"data set {name_or_path!r}: there is not enough memory for it") from error
 
 
 def read_raw(name: str, folder: Path) -> Raw:

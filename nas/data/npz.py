@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.lib import format as npy
 
-from nas.data.images import KEYS, LARGEST, Array, Raw, check_described, check_names, first_line
+from nas.data.images import KEYS, LARGEST, Array, Raw, check_described, check_names, check_packed, first_line
 from nas.errors import DataError, nearest
 
 
@@ -60,6 +60,7 @@ def read_header(archive: zipfile.ZipFile, key: str, info: zipfile.ZipInfo) -> He
     """What one array declares; DataError where that is more than allowed, or than its member holds."""
     if info.file_size > LARGEST:
         raise DataError(f"{key} declares {info.file_size} bytes; up to {LARGEST} are allowed")
+    check_packed(key, info.file_size, info.compress_size)
     with archive.open(info) as member:
         version = npy.read_magic(member)
         read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0

@@ -32,6 +32,11 @@ NEW: dict[str, Callable[[], Any]] = {
 
 TUPLES = {"TUPLE1": 1, "TUPLE2": 2, "TUPLE3": 3}
 
+MOST_OPERATIONS = 1_000_000
+"""A batch of CIFAR-10 has some 50,000."""
+
+MOST_AXES = 8
+
 RECONSTRUCT = ("numpy.core.multiarray _reconstruct", "numpy._core.multiarray _reconstruct")
 
 
@@ -73,7 +78,9 @@ def plain_data(content: bytes) -> Any:
     """
     machine = Machine()
     try:
-        for operation, argument, _ in pickletools.genops(content):
+        for count, (operation, argument, _) in enumerate(pickletools.genops(content)):
+            if count > MOST_OPERATIONS:
+                raise DataError(f"is a pickle of more than {MOST_OPERATIONS:,} operations; it is not read")
             if operation.name == "STOP":
                 return machine.stack.pop()
             obey(machine, operation.name, argument)
@@ -117,7 +124,11 @@ def gather(machine: Machine, name: str) -> None:
             values = machine.top(2) if name == "SETITEM" else machine.marked()
             if name == "DICT":
                 stack.append({})
-            stack[-1].update(zip(values[::2], values[1::2], strict=True))
+            keys = values[::2]
+            # Others are not looked for, and to hash a tuple of tuples may take forever, or the whole C stack.
+            if any(type(key) is not str for key in keys):
+                raise DataError("holds a dict whose keys are no texts; it is not read")
+            stack[-1].update(zip(keys, values[1::2], strict=True))
         case "REDUCE":
             stack.append(Call(*machine.top(2)))
         case "BUILD":
@@ -137,6 +148,8 @@ def byte_array(value: Any) -> Array:
         raise DataError("holds no array of unsigned bytes")
     try:
         _, shape, kind, by_column, content = value.state
+        if type(shape) is not tuple or len(shape) > MOST_AXES or any(type(size) is not int for size in shape):
+            raise ValueError
         letters, size = kind.arguments[0], math.prod(shape)
         if kind.name != "numpy dtype" or letters != "u1" or len(content) != size:
             raise ValueError

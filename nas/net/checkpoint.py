@@ -18,6 +18,9 @@ from nas.net.build import Network
 
 _MODEL, _MOMENTS, _AVERAGE = "model.", "moments.", "average."
 
+_DAMAGED = (safetensors.SafetensorError, ValueError, KeyError, RuntimeError, AttributeError)
+"""What damaged bytes raise: RuntimeError also where JSON is nested too deeply, KeyError for a type unknown to torch."""
+
 
 @dataclass(frozen=True)
 class Checkpoint:
@@ -55,7 +58,7 @@ def read_checkpoint(data: bytes) -> Checkpoint:
         model, moments, average = (_under(prefix, tensors) for prefix in (_MODEL, _MOMENTS, _AVERAGE))
         plan = Plan(**state.get("plan", {}))  # earlier formats are of earlier recipes, which the trainer refuses
         return Checkpoint(model, moments, history, state["seed"], state["recipe"], plan, average)
-    except (safetensors.SafetensorError, ValueError, KeyError, TypeError) as error:
+    except (*_DAMAGED, TypeError) as error:
         raise TrainingFailed(f"the checkpoint cannot be read: {type(error).__name__}: {error}") from error
 
 
@@ -68,8 +71,8 @@ def load_weights(network: Network, data: bytes) -> None:
     """Put stored weights into a network; raises ArchitectureError where they are not of this network."""
     try:
         stored = safetensors.torch.load(data)
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise ArchitectureError(f"the weights cannot be read: {error}") from error
+    except _DAMAGED as error:
+        raise ArchitectureError(f"the weights cannot be read: {type(error).__name__}: {error}") from error
     wanted = {name: value.shape for name, value in plain_state(network).items()}
     if wanted != {name: value.shape for name, value in stored.items()}:
         odd = [name for name in {**wanted, **stored} if name not in wanted or name not in stored]

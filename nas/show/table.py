@@ -21,6 +21,11 @@ def plain(value: Any) -> str:
     return " ".join(map(plain, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def visible(text: str) -> str:
+    """A text as a terminal may be given it: what is no printable character is spelt out, so that it steers nothing."""
+    return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
 def count(value: int | None) -> str:
     """16,234."""
     return "" if value is None else f"{value:,}"
@@ -69,7 +74,7 @@ class Column:
 def table(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], *, width: int | None = None) -> str:
     """The rows under their titles; with a `width` in characters the widest texts are cut to fit, else nothing is."""
     cells = [[column.title for column in columns]]
-    cells += [[column.show(row[column.field]) for column in columns] for row in rows]
+    cells += [[visible(column.show(row[column.field])) for column in columns] for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     if width is not None:
         widths = _fitted(widths, columns, width)
@@ -98,4 +103,4 @@ def _line(cells: Sequence[str], widths: Sequence[int], columns: Sequence[Column]
 def pairs(lines: Sequence[tuple[str, str]]) -> str:
     """Names and values under one another."""
     width = max(len(name) for name, _ in lines)
-    return "\n".join(f"{name.ljust(width)}{GAP}{value}".rstrip() for name, value in lines)
+    return "\n".join(f"{name.ljust(width)}{GAP}{visible(value)}".rstrip() for name, value in lines)

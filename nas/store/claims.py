@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, insert, or_, select, update
 
 from nas.arch.record import COMPLETE, FAILED, RUNNING, WAITING, Candidate, Claim, StudyRecord
-from nas.errors import NotFound
+from nas.errors import ArchitectureError, NotFound
 from nas.store.engine import Storage, database_clock
 from nas.store.outage import lasting
 from nas.store.rows import claim_of, highest, next_revision, same_question
@@ -25,6 +25,9 @@ MEASURED = (
     *("epochs", "epochs_done", "device", "precision", "versions"),
 )
 """What a reused trial takes over; its seconds are 0, since nothing was trained."""
+
+
+LARGEST = 2**63 - 1
 
 
 class Answer(StrEnum):
@@ -78,6 +81,7 @@ def claim(storage: Storage, study: StudyRecord, owner: str, candidate: Candidate
 
     `owner` names one worker for good, so that a later process is never taken for it.
     """
+    _check_costs(candidate)
     key = claim_key(candidate.fingerprint, study.dataset_hash, study.recipe_hash, study.seed)
     question = _Question(study, owner, candidate, lease_seconds, key)
     with storage.write() as connection:
@@ -88,6 +92,14 @@ def claim(storage: Storage, study: StudyRecord, owner: str, candidate: Candidate
             or _if_busy(connection, question)
             or _claimed(connection, question)
         )
+
+
+def _check_costs(candidate: Candidate) -> None:
+    """Raise ArchitectureError where a cost is more than the database's whole numbers hold."""
+    costs = [(name, found) for name, found in asdict(candidate.totals).items() if found is not None and found > LARGEST]
+    if costs:
+        name, found = costs[0]
+        raise ArchitectureError(f"network {candidate.summary or candidate.fingerprint}: {name} {found:,} is absurd")
 
 
 def claim_key(fingerprint: str, dataset_hash: str, recipe_hash: str, seed: int) -> str:

@@ -145,7 +145,7 @@ def open_storage(url: str, *, patient: bool = False) -> Storage:
     """
     parsed = parse_url(url)
     file = sqlite_file(parsed)
-    if file is not None and not file.exists():
+    if file is not None and not os.path.exists(file):
         raise StorageError(f"{shown(parsed)}: no such database; `nas run` creates it")
     storage = connect(parsed)
     try:
@@ -198,7 +198,7 @@ def connect(url: URL) -> Storage:
 def _read_only(url: URL) -> dict[str, Any]:
     """How to open a SQLite file in a folder where nothing can be written: as one that nobody changes."""
     file = sqlite_file(url)
-    if file is None or not file.exists() or os.access(file.absolute().parent, os.W_OK):
+    if file is None or not os.path.exists(file) or os.access(file.absolute().parent, os.W_OK):
         return {}
     uri = f"file:{quote(str(file.absolute()))}?immutable=1"
     return {"creator": lambda: sqlite3.connect(uri, uri=True, check_same_thread=False)}
@@ -234,6 +234,7 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute("PRAGMA trusted_schema=OFF")  # views and triggers of a stranger's file call harmless functions
 
 
 def _leave_transactions_to_us(connection: Any, _record: object) -> None:
@@ -291,12 +292,14 @@ def translated(place: str) -> Iterator[None]:
     try:
         yield
     except (IntegrityError, ProgrammingError, DataError) as error:
-        if state_of(error) != NO_PRIVILEGE:
+        if error.statement is not None and state_of(error) != NO_PRIVILEGE:
             raise
         raise StorageError(f"{place}: {reason_of(error)}") from error
     except DBAPIError as error:
         kind = ConnectionLost if is_lost(error) else StorageError
         raise kind(f"{place}: {reason_of(error)}{_advice(error)}") from error
+    except sqlite3.Error as error:
+        raise StorageError(f"{place}: {error}") from error
 
 
 def _advice(error: DBAPIError) -> str:

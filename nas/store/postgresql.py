@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, text
@@ -77,8 +76,3 @@ def kept(engine: Engine, number: int) -> bool:
             if found != "in progress":
                 return bool(found == "committed")
             time.sleep(0.05)
-
-
-def without_secrets(query: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters of a URL with passwords made unreadable."""
-    return {name: "***" if "password" in name.lower() else value for name, value in query.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from alembic import command
@@ -59,7 +60,7 @@ def upgrade(url: str) -> tuple[str | None, str]:
     """Bring an existing database to this version's schema; the schema before and after."""
     parsed = parse_url(url)
     file = sqlite_file(parsed)
-    if file is not None and not file.exists():
+    if file is not None and not os.path.exists(file):
         raise StorageError(f"{shown(parsed)}: no such database; `nas run` creates it")
     storage = connect(parsed)
     try:

@@ -14,6 +14,9 @@ from nas.store import postgresql
 DRIVERS = {"sqlite": "sqlite", "postgresql": "nas[postgres]"}
 """What to install for a database."""
 
+SECRET = ("pass", "pwd", "secret", "token", "key")
+"""A parameter of a URL whose name has one of these in it is never shown."""
+
 
 def parse_url(url: str) -> URL:
     """The URL in parts. Raises StorageError for what is no URL, or of a database that is not supported."""
@@ -22,28 +25,31 @@ def parse_url(url: str) -> URL:
     except (ArgumentError, ValueError):
         # Nothing of the URL is shown, nor kept for a traceback: what cannot be read may hold a password anywhere.
         raise StorageError("the storage's URL cannot be read; allowed: sqlite:///FILE or postgresql://…") from None
+    if not (parsed.database or "").isprintable():
+        raise StorageError("the storage's URL has characters that cannot be printed; allowed: sqlite:///FILE")
+    if "@" in (parsed.host or ""):  # the password goes on up to the last one, and would be shown as the host
+        raise StorageError("the storage's URL has more than one @; one in a user's name or password is written %40")
     if parsed.drivername == "postgres":
         parsed = parsed.set(drivername="postgresql")
     if parsed.get_backend_name() not in DRIVERS:
         raise StorageError(f"{shown(parsed)}: allowed are sqlite:///FILE and postgresql://USER@HOST/NAME")
     if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise StorageError(f"{shown(parsed)}: workers cannot share a database in memory; name a file: sqlite:///FILE")
-    if parsed.get_backend_name() == "postgresql":
-        _check_postgresql(parsed)
+    if parsed.get_backend_name() == "sqlite" and (parsed.host or parsed.username):
+        raise StorageError(f"{shown(parsed)}: a file is on no host; allowed: sqlite:///FILE, with three slashes")
+    if parsed.get_backend_name() == "postgresql" and parsed.drivername not in postgresql.DRIVERS:
+        raise StorageError(f"{shown(parsed)}: allowed is psycopg 3 alone, which postgresql://USER@HOST/NAME means")
     return parsed
-
-
-def _check_postgresql(url: URL) -> None:
-    if "@" in (url.host or ""):
-        raise StorageError("the storage's URL has more than one @; one that belongs to the password is written %40")
-    if url.drivername not in postgresql.DRIVERS:
-        raise StorageError(f"{shown(url)}: allowed is psycopg 3 alone, which postgresql://USER@HOST/NAME means")
 
 
 def shown(url: URL) -> str:
     """The URL without its passwords."""
-    hidden = url.set(query=postgresql.without_secrets(url.query))
-    return hidden.render_as_string(hide_password=True).replace(quote("***"), "***")
+    query = {name: "***" if _is_secret(name) else value for name, value in url.query.items()}
+    return url.set(query=query).render_as_string(hide_password=True).replace(quote("***"), "***")
+
+
+def _is_secret(name: str) -> bool:
+    return any(part in name.lower() for part in SECRET)
 
 
 def sqlite_file(url: URL) -> Path | None:

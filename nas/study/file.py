@@ -25,6 +25,12 @@ LARGEST_FILE = 1_000_000
 
 MOST_PROBLEMS = 50
 
+MOST_LOOKED_AT = 1_000
+"""So many mistakes are put into words, the rest counted."""
+
+MOST_DOTS = 100
+"""Dots in one line: reading a key of very many parts takes time by their square."""
+
 
 @dataclass(frozen=True)
 class StudyFile:
@@ -106,6 +112,9 @@ def _read_toml(path: Path) -> dict[str, Any]:
         content = file.read(LARGEST_FILE + 1)
     if len(content) > LARGEST_FILE:
         raise StudyFileError(str(path), [f"larger than {LARGEST_FILE:,} bytes: not a study file"])
+    dotted = next((n for n, line in enumerate(content.split(b"\n"), 1) if line.count(b".") > MOST_DOTS), None)
+    if dotted is not None:
+        raise StudyFileError(str(path), [f"line {dotted} has more than {MOST_DOTS} dots; break it into several"])
     return tomllib.loads(content.decode("utf-8-sig"))
 
 
@@ -170,9 +179,10 @@ def _build(data: Any, place: str, path: Path | None, folder: Path) -> tuple[Stud
         table = StudyTable.model_validate(dict(data))
         table = table.model_copy(update={"architecture": _spelt_out(table.architecture, folder, kind)})
     except ValidationError as error:
-        lines = list(dict.fromkeys(line for each in error.errors(include_url=False) for line in _lines(each))) + kind
-        rest = [f"and {len(lines) - MOST_PROBLEMS:,} more"] if len(lines) > MOST_PROBLEMS else []
-        return None, lines[:MOST_PROBLEMS] + rest
+        found = error.errors(include_url=False)
+        lines = list(dict.fromkeys(line for each in found[:MOST_LOOKED_AT] for line in _lines(each))) + kind
+        rest = len(lines) - MOST_PROBLEMS + max(0, len(found) - MOST_LOOKED_AT)
+        return None, lines[:MOST_PROBLEMS] + ([f"and {rest:,} more"] if rest > 0 else [])
     if kind:
         return None, kind
     study = StudyFile(

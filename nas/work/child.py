@@ -28,7 +28,8 @@ class Child:
         self.job = job
         self.errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 (it lives as long as the process)
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "nas.work.process"],
+            # -P: no module is imported from the current folder, whoever filled it.
+            [sys.executable, "-P", "-m", "nas.work.process"],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=self.errors,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,7 @@ def run_study(
 class How:
     """Where and by whom a study is run: what no result depends on; as in `run_study`."""
 
-    storage: str
+    storage: str = field(repr=False)
     plugins: tuple[str, ...] = ()
     timeout: float | None = None
     workers: int | None = None

@@ -10,7 +10,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from nas.arch.record import VALIDATION, StudyRecord
@@ -52,7 +52,7 @@ class Job:
     A `roving` worker ends as soon as its study has nothing to do for it now, and after its trial on LEAVE.
     """
 
-    storage: str
+    storage: str = field(repr=False)
     study: str
     slot: int
     folder: str

@@ -6,7 +6,6 @@ Knows neither torch nor Optuna: it is given who proposes and what evaluates a tr
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol

@@ -12,6 +12,8 @@ from nas.arch.cost import Cost, CostPath, Shape
 from nas.blocks.base import Block, odd
 from nas.blocks.hookspecs import hookimpl
 
+MOST_LAYERS = 1_000
+
 
 class Stacked(Block):
     """k×k convolutions one on another: two 3×3 see 5×5. Source: Simonyan and Zisserman 2015, section 2.3."""
@@ -32,8 +34,8 @@ class Stacked(Block):
         return ConvolutionStack(in_channels, width, kernel, stride, layers=layers, norm=norm)
 
     def valid(self, in_channels: int, width: int, stride: int, *, kernel: int, layers: int, norm: str) -> bool:
-        """Odd kernels, one layer or more; norm is batch or none."""
-        return kernel >= 1 and kernel % 2 == 1 and layers >= 1 and norm in ("batch", "none")
+        """Odd kernels, 1 to 1,000 layers; norm is batch or none."""
+        return kernel >= 1 and kernel % 2 == 1 and 1 <= layers <= MOST_LAYERS and norm in ("batch", "none")
 
 
 class ConvolutionStack(nn.Sequential):

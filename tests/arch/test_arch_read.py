@@ -140,3 +140,35 @@ def test_a_missing_file_is_told():
 def test_data_that_is_no_table_is_told():
     with pytest.raises(ArchitectureError, match=r"architecture: \[\] is not a table"):
         architecture_from_json([])
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"join": "add", "branches": [[{"layer": "relu", "repeat": 10_000}], []], "repeat": 2},
+        {"auxiliary": [{"layer": "relu", "repeat": 10_000}], "repeat": 2},
+        {"layer": "relu", "repeat": 20_001},
+    ],
+)
+def test_repeated_parts_count_with_all_that_is_in_them(part):
+    with pytest.raises(ArchitectureError, match="more than 20,000 parts"):
+        read(part)
+
+
+def test_repeats_of_repeats_are_no_bomb():
+    part = {"layer": "relu"}
+    for _ in range(DEEPEST_NESTING):
+        part = {"join": "add", "branches": [[part], []], "repeat": 20}
+    with pytest.raises(ArchitectureError, match="more than 20,000 parts"):
+        read(part)
+
+
+@pytest.mark.parametrize("value", [10**15 + 1, -(10**400), float("inf"), 1e16])
+def test_absurd_number_in_a_setting_is_told(value):
+    with pytest.raises(ArchitectureError, match=r"kernel: .* is not a number, a text or true/false"):
+        read({"block": "conv", "width": 8, "kernel": value})
+
+
+def test_file_without_an_end_is_refused(tmp_path):
+    with pytest.raises(ArchitectureError, match="/dev/zero: not a JSON file: larger than 16,777,216 bytes"):
+        read_architecture(Path("/dev/zero"))

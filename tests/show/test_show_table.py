@@ -82,3 +82,9 @@ def test_json_refuses_what_json_has_not():
     assert json.loads(as_json({"a": [1, None]})) == {"a": [1, None]}
     with pytest.raises(ValueError, match="Out of range"):
         as_json({"a": float("nan")})
+
+
+def test_text_that_would_steer_a_terminal_is_spelt_out():
+    text = table([{"a": "x\x1b[2J\x9b31m\nHéllo ×"}], [Column("a", "A")])
+    assert text == "A\nx\\x1b[2J\\x9b31m\\nHéllo ×"
+    assert pairs([("name", "\x07bell")]) == "name  \\x07bell"

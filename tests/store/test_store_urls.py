@@ -27,7 +27,7 @@ def test_every_spelling_of_postgresql_opens(url, scheme):
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("postgresql://ada:se@cret@host/nas", "more than one @; one that belongs to the password is written %40"),
+        ("postgresql://ada:se@cret@host/nas", "more than one @; one in a user's name or password is written %40"),
         ("postgresql+psycopg2://ada:secret@host/nas", r"ada:\*\*\*@host/nas: allowed is psycopg 3 alone"),
         ("postgresql://ada:secret@host:port/nas", "the storage's URL cannot be read"),
     ],
