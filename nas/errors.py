@@ -9,6 +9,7 @@ NasError                  1   one line a mistake
 ├── DataError                 images that cannot be read or used
 ├── StorageError              the database: absent, older, newer, or not ours
 │   └── ConnectionLost            its server went away in the middle; nothing of that was kept
+├── BundleError               a study's file that cannot be written or read
 ├── NotFound                  no such study, trial or architecture
 ├── TrainingFailed            a training that ended without a result; ends a trial, never a study
 │   └── OutOfMemory           its memory ran out: it is tried again on fewer images at once
@@ -69,6 +70,8 @@ class StorageError(NasError):
 
 class ConnectionLost(StorageError):
     """A database that went away in the middle of a transaction, of which nothing was kept."""
+class BundleError(NasError):
+    """A study's file that cannot be written, is damaged, or holds what no study has."""
 
 
 class NotFound(NasError):

@@ -97,6 +97,13 @@ class Storage:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """As `read`, all of it as it was at one moment, whatever others write meanwhile; SQLite reads so anyway."""
+        fixed = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
+        with translated(self.shown), self.engine.execution_options(**fixed).connect() as connection:
+            yield connection
+
+    @contextmanager
     def write(self) -> Iterator[Connection]:
         """A connection in a transaction that no other writer shares, committed at the end or rolled back.
 

@@ -24,8 +24,12 @@ def put_weights(connection: Connection, trial_id: int, blob: bytes) -> None:
     """Keep a trial's weights, and of its study those of the `keep` best alone, besides the confirmed."""
     connection.execute(delete(weights).where(weights.c.trial_id == trial_id))
     connection.execute(insert(weights).values(trial_id=trial_id, blob=blob))
-    of_study = select(trial.c.study_id, study.c.keep).join(study, study.c.id == trial.c.study_id)
-    study_id, keep = connection.execute(of_study.where(trial.c.id == trial_id)).one()
+    drop_surplus(connection, connection.scalars(select(trial.c.study_id).where(trial.c.id == trial_id)).one())
+
+
+def drop_surplus(connection: Connection, study_id: int) -> None:
+    """Of a study, keep the weights of the `keep` best and of those confirmed."""
+    keep = connection.scalars(select(study.c.keep).where(study.c.id == study_id)).one()
     kept = select(trial.c.id).join(weights, weights.c.trial_id == trial.c.id).where(trial.c.study_id == study_id)
     unconfirmed = kept.where(trial.c.test_accuracy.is_(None))
     best = connection.scalars(kept.order_by(*RANKING).limit(keep)).all()

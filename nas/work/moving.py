@@ -1,0 +1,69 @@
+"""Studies moved between storages: one storage into another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from nas.errors import StorageError
+from nas.store.engine import Storage, check_schema, connect, open_storage, parse_url, schema_of, sqlite_file
+from nas.store.merge import Merged, merge
+from nas.store.schema import create_storage
+from nas.study.numbers import study_name
+
+
+def merge_storages(source: str, target: str, renamed: Mapping[str, str] | None = None) -> list[Merged]:
+    """Copy all studies of one storage into another, as `nas.store.merge.merge`; the other is made where it is not.
+
+    Both are URLs. Raises StorageError where either is of another schema than this version's: nothing is upgraded here.
+    """
+    check_names(renamed or {})
+    theirs = open_storage(source)
+    try:
+        return into(theirs, target, renamed)
+    finally:
+        theirs.close()
+
+
+def into(source: Storage, target: str, renamed: Mapping[str, str] | None = None) -> list[Merged]:
+    """Copy an open storage into the one of a URL; where that fails, no file that was not there before is left."""
+    file = sqlite_file(parse_url(target))
+    absent = file is not None and not os.path.exists(file)
+    try:
+        ours = _opened(target)
+        try:
+            return merge(source, ours, renamed)
+        finally:
+            ours.close()
+    except BaseException:
+        for suffix in ("", "-wal", "-shm") if absent else ():
+            if os.path.exists(f"{file}{suffix}"):
+                os.remove(f"{file}{suffix}")
+        raise
+
+
+def _opened(url: str) -> Storage:
+    """The storage, made where nothing is; one of an older schema is refused and not upgraded on the way."""
+    parsed = parse_url(url)
+    file = sqlite_file(parsed)
+    if file is None or os.path.exists(file):
+        storage = connect(parsed)
+        try:
+            found = schema_of(storage)
+            if found is not None:
+                check_schema(storage, found)
+        finally:
+            storage.close()
+    return create_storage(url)
+
+
+def check_names(renamed: Mapping[str, str]) -> None:
+    """Raise StorageError where a study cannot be called so."""
+    problems = []
+    for name in renamed.values():
+        try:
+            study_name(name)
+        except ValueError as error:
+            problems.append(str(error))
+    if problems:
+        raise StorageError("\n".join(problems))

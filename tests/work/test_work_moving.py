@@ -1,0 +1,239 @@
+"""Studies moved by URL and by file: a real study there and back, and files that a stranger made."""
+
+import json
+import sqlite3
+import stat
+import zipfile
+
+import pytest
+from work_worlds import write_study
+
+from nas.cli.main import main
+from nas.errors import BundleError, NasError, StorageError
+from nas.search.mirror import Mirror
+from nas.store.engine import open_storage
+from nas.store.ranking import best
+from nas.store.studies import find_study
+from nas.store.trials import history, trial_epochs
+from nas.store.weights import get_weights
+from nas.work import bundle
+from nas.work.bundle import export_study, import_study
+from nas.work.jobs import run_study
+from nas.work.moving import merge_storages
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A storage with a small study, trained for real."""
+    folder = tmp_path_factory.mktemp("moving")
+    url = f"sqlite:///{folder}/nas.db"
+    run_study(write_study(folder, trials=2, epochs=1), storage=url, workers=0)
+    return url
+
+
+@pytest.fixture(scope="module")
+def packed(trained, tmp_path_factory):
+    return export_study(trained, "small", tmp_path_factory.mktemp("packed") / "small.nas.zip", weights=True)
+
+
+def told(url, name="small"):
+    storage = open_storage(url)
+    try:
+        record = find_study(storage, name)
+        trials = [
+            (one.number, one.fingerprint, one.accuracy, one.seconds, one.draw, one.versions, one.started)
+            for one in history(storage, record.id)
+        ]
+        kept = [(trial_epochs(storage, one.id), get_weights(storage, one.id)) for one in history(storage, record.id)]
+        return dict(record.config), record.images, record.budget, trials, kept
+    finally:
+        storage.close()
+
+
+def test_study_comes_back_from_a_file_as_it_was(trained, packed, url):
+    (merged,) = import_study(packed, url)
+    assert (merged.study, merged.new, merged.added, merged.known) == ("small", True, 2, 0)
+    assert told(url) == told(trained)
+    assert import_study(packed, url)[0].known == 2
+    assert told(url) == told(trained)
+
+
+def test_imported_study_goes_on(packed, url, tmp_path):
+    import_study(packed, url)
+    run_study(write_study(tmp_path, trials=3, epochs=1), storage=url, workers=0)
+    storage = open_storage(url)
+    assert [one.number for one in history(storage, 1)] == [0, 1, 2]
+    assert len(best(storage)) == 3
+    storage.close()
+
+
+def test_weights_are_left_out_unless_asked_for(trained, tmp_path, url):
+    file = export_study(trained, "small", tmp_path / "bare.nas.zip")
+    assert zipfile.ZipFile(file).namelist() == ["nas.json"]
+    import_study(file, url)
+    assert [one[-1] for one in told(url)[-1]] == [None, None]
+    assert "machine" not in file.read_text(errors="ignore")
+
+
+def test_file_that_is_there_is_not_written_over(trained, packed):
+    before = packed.read_bytes()
+    with pytest.raises(BundleError, match="is there already; choose another name"):
+        export_study(trained, "small", packed)
+    assert packed.read_bytes() == before
+    assert [path.name for path in packed.parent.iterdir()] == ["small.nas.zip"]
+
+
+def test_storage_is_moved_by_its_url_and_read_as_before(trained, url):
+    merge_storages(trained, url)
+    assert told(url) == told(trained)
+    storage = open_storage(url)
+    mirror = Mirror(storage, find_study(storage, "small"), None)
+    mirror.close()
+    storage.close()
+
+
+@pytest.mark.parametrize("older", ["source", "target"])
+def test_other_schema_is_refused_and_not_upgraded(trained, url, tmp_path, older):
+    merge_storages(trained, url)
+    with sqlite3.connect(tmp_path / "nas.db") as raw:
+        raw.execute("UPDATE nas_alembic_version SET version_num = '0002'")
+    pair = (url, f"sqlite:///{tmp_path}/new.db") if older == "source" else (trained, url)
+    with pytest.raises(StorageError, match=r"schema 0002 is older than .*; run `nas db upgrade`") as caught:
+        merge_storages(*pair)
+    assert len(caught.value.lines) == 1
+    assert not (tmp_path / "new.db").exists()
+
+
+def test_storage_that_could_not_be_filled_is_not_left(trained, tmp_path):
+    with pytest.raises(StorageError, match="no study 'none'"):
+        merge_storages(trained, f"sqlite:///{tmp_path}/new.db", {"none": "x"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_commands_move_a_study(trained, packed, tmp_path, capsys):
+    url = f"sqlite:///{tmp_path}/there.db"
+    file = str(tmp_path / "again.nas.zip")
+    assert main(["db", "merge", trained, url, "-f", "json"]) == 0
+    assert json.loads(capsys.readouterr().out) == [{"study": "small", "new": True, "added": 2, "known": 0}]
+    assert main(["db", "export", "small", "-o", file, "--storage", url]) == 0
+    assert capsys.readouterr().out == f"{file}\n"
+    assert main(["db", "import", file, "--rename", "small=copy", "--storage", url, "-f", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["study"] == "copy"
+    assert main(["db", "import", file, "--rename", "small", "--storage", url]) == 2
+    assert main(["db", "import", file, "--rename", "small=../x", "--storage", url]) == 1
+
+
+def rewritten(packed, path, change=None, extra=None):
+    """The file with its description changed, and with members added: (ZipInfo or name, content)."""
+    with zipfile.ZipFile(packed) as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
+        data = json.loads(whole.read("nas.json"))
+        if change is not None:
+            data = change(data) or data
+        made.writestr("nas.json", data if isinstance(data, bytes) else json.dumps(data))
+        for name, content in extra or []:
+            made.writestr(name, content)
+    return path
+
+
+def link():
+    info = zipfile.ZipInfo("weights")
+    info.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return info
+
+
+EXTRAS = {
+    "climbs": ("../sprung", b"x"),
+    "absolute": ("/tmp/sprung", b"x"),
+    "windows": ("..\\sprung", b"x"),
+    "inside": ("weights/../../sprung", b"x"),
+    "link": (link(), b"/etc"),
+    "module": ("nas.py", b"raise SystemExit"),
+    "twice": ("nas.json", b"{}"),
+    "strange number": ("weights/007.safetensors", b""),
+    "no such trial": ("weights/77.safetensors", b""),
+    "bomb": ("weights/0.safetensors", bytes(70 * 2**20)),
+}
+
+
+@pytest.mark.parametrize("case", EXTRAS)
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_file_with_more_than_a_study_is_refused_and_nothing_is_written(packed, tmp_path, url, case):
+    file = rewritten(packed, tmp_path / "odd.nas.zip", extra=[EXTRAS[case]])
+    with pytest.raises(BundleError) as caught:
+        import_study(file, url)
+    assert len(caught.value.lines) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["odd.nas.zip"]
+
+
+def put(*place_and_value):
+    """A change of the description: the value put in its place."""
+    *place, last, value = place_and_value
+
+    def change(data):
+        inner = data
+        for step in place:
+            inner = inner[step]
+        if value is KeyError:
+            del inner[last]
+        else:
+            inner[last] = value
+
+    return change
+
+
+CHANGES = {
+    "format": put("format", 2),
+    "schema": put("schema", "0001"),
+    "no study": put("study", KeyError),
+    "study a list": put("study", []),
+    "name": put("study", "name", "x'; DROP TABLE nas_study; --"),
+    "config name": put("study", "config", "name", "../x"),
+    "config path": put("study", "config", "plugins", ["/tmp"]),
+    "input": put("study", "input", [1, 8]),
+    "seed": put("study", "seed", 10**30),
+    "images": put("study", "images", "x"),
+    "nul": put("study", "dataset", "a\x00b"),
+    "trials": put("trials", 7),
+    "trial twice": lambda data: data["trials"].append(data["trials"][0]),
+    "state": put("trials", 0, "accuracy", None),
+    "params": put("trials", 0, "params", "1 OR 1=1"),
+    "flag": put("trials", 0, "reused", 1),
+    "column missing": put("trials", 0, "macs", KeyError),
+    "column more": put("trials", 0, "lease", 1e18),
+    "no network": put("trials", 0, "fingerprint", "0" * 32),
+    "epochs": put("trials", 0, "epoch_records", [[]]),
+    "network": put("architectures", 0, "spec", "parts", 0, "width", 64),
+    "absurd": put("architectures", 0, "spec", "parts", 0, "width", 10**9),
+    "deep": lambda data: b"[" * 10**6,
+    "nan": lambda data: b'{"format": NaN}',
+    "infinite": put("trials", 0, "seconds", float("inf")),
+    "empty": lambda data: b"",
+    "not utf-8": lambda data: b"\xff\xfe",
+    "digits": lambda data: b'{"format": ' + b"1" * 10**5 + b"}",
+}
+
+
+@pytest.mark.parametrize("case", CHANGES)
+def test_description_that_is_none_is_refused_in_one_line(packed, tmp_path, url, case):
+    file = rewritten(packed, tmp_path / "odd.nas.zip", CHANGES[case])
+    with pytest.raises(NasError) as caught:
+        import_study(file, url)
+    assert len(caught.value.lines) == 1
+    assert str(file) in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["odd.nas.zip"]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda c: b"", lambda c: c[:-30], lambda c: c[:200] + bytes(50) + c[250:], lambda c: b"x"]
+)
+def test_damaged_file_is_refused(packed, tmp_path, url, damage):
+    file = tmp_path / "odd.nas.zip"
+    file.write_bytes(damage(packed.read_bytes()))
+    with pytest.raises(BundleError):
+        import_study(file, url)
+
+
+def test_description_too_large_is_refused_unread(packed, tmp_path, url, monkeypatch):
+    monkeypatch.setattr(bundle, "LARGEST_DESCRIPTION", 100)
+    with pytest.raises(BundleError, match=r"nas\.json declares .* bytes; up to 100 are allowed"):
+        import_study(packed, url)
