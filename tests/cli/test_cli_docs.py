@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from nas.cli.groups import DefaultGroup
+from nas.cli.groups import DefaultGroup, LazyGroup
 from nas.cli.main import COMMANDS, cli
 from nas.cli.options import common
 
@@ -25,8 +25,10 @@ SHARED = {name for option in shared_options.__click_params__ for name in option.
 def tree(name, command):
     """Every command that does something, by its full name."""
     own = command.default if isinstance(command, DefaultGroup) else command
-    found = {} if type(own) is click.Group else {name: own}
-    for word, inner in getattr(command, "commands", {}).items():
+    found = {} if type(own) in (click.Group, LazyGroup) else {name: own}
+    lazy = command.table if isinstance(command, LazyGroup) else {}
+    inside = {word: getattr(import_module(place.module), place.attribute) for word, place in lazy.items()}
+    for word, inner in {**getattr(command, "commands", {}), **inside}.items():
         found |= tree(f"{name} {word}", inner)
     return found
 
