@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nas.store.status import status, studies
     from nas.store.trials import trials
     from nas.study.file import read_study
+    from nas.work.cluster import run_on_ray
     from nas.work.confirm import confirm_study
     from nas.work.explain import explain_study
     from nas.work.handover import export_network
@@ -72,6 +73,7 @@ _HOMES = {
     "read_study": "nas.study.file",
     "references": "nas.arch.reference",
     "resume_study": "nas.store.halting",
+    "run_on_ray": "nas.work.cluster",
     "run_study": "nas.work.jobs",
     "run_worker": "nas.work.rounds",
     "status": "nas.store.status",
@@ -119,6 +121,7 @@ __all__ = [
     "read_study",
     "references",
     "resume_study",
+    "run_on_ray",
     "run_study",
     "run_worker",
     "status",

@@ -70,6 +70,8 @@ class StorageError(NasError):
 
 class ConnectionLost(StorageError):
     """A database that went away in the middle of a transaction, of which nothing was kept."""
+
+
 class BundleError(NasError):
     """A study's file that cannot be written, is damaged, or holds what no study has."""
 

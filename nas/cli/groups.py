@@ -18,6 +18,10 @@ class Place(NamedTuple):
     attribute: str
     help: str
 
+    def load(self) -> Any:
+        """What is there, imported now."""
+        return getattr(import_module(self.module), self.attribute)
+
 
 class LazyGroup(click.Group):
     """A group whose commands are imported when they are called, not when they are listed."""
@@ -34,8 +38,7 @@ class LazyGroup(click.Group):
         """The command of that name, imported now."""
         if cmd_name not in self.table:
             return None
-        place = self.table[cmd_name]
-        command: click.Command = getattr(import_module(place.module), place.attribute)
+        command: click.Command = self.table[cmd_name].load()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

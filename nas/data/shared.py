@@ -47,15 +47,20 @@ def share(arrays: Mapping[str, Array], content_hash: str) -> IO[bytes]:
     return file
 
 
-def mapped(descriptor: int, content_hash: str) -> dict[str, Array]:
+def whole(file: IO[bytes]) -> Array:
+    """All bytes of what `share` laid, as they are sent to another machine: mapped, read-only, not copied."""
+    return np.frombuffer(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), np.uint8)
+
+
+def mapped(shared: int | memoryview, content_hash: str) -> dict[str, Array]:
     """The arrays behind a descriptor of `share`, none of them copied: images as (N, C, H, W), channels last in memory.
 
-    Whoever writes into one changes a copy of that page, seen by nobody else. Raises DataError where the images are not
-    those of the content hash.
+    Whoever writes into one changes a copy of that page, seen by nobody else. Of bytes from `whole` they are views that
+    nobody writes into. Raises DataError where the images are not those of the content hash.
     """
-    memory = mmap.mmap(descriptor, 0, access=mmap.ACCESS_COPY)
+    memory = mmap.mmap(shared, 0, access=mmap.ACCESS_COPY) if isinstance(shared, int) else shared
     length = int.from_bytes(memory[:PREFIX], "little")
-    header = json.loads(memory[PREFIX : PREFIX + length])
+    header = json.loads(bytes(memory[PREFIX : PREFIX + length]))
     if header["content_hash"] != content_hash:
         raise DataError(
             f"shared images have the content hash {header['content_hash'][:12]}…, the study's have {content_hash[:12]}…"
@@ -64,7 +69,7 @@ def mapped(descriptor: int, content_hash: str) -> dict[str, Array]:
     return {name: _array(memory, first, **described) for name, described in header["arrays"].items()}
 
 
-def _array(memory: mmap.mmap, first: int, dtype: str, shape: list[int], offset: int) -> Array:
+def _array(memory: mmap.mmap | memoryview, first: int, dtype: str, shape: list[int], offset: int) -> Array:
     array: Array = np.frombuffer(memory, dtype, math.prod(shape), first + offset).reshape(shape)
     return np.moveaxis(array, -1, 1) if array.ndim == 4 else array
 

@@ -35,7 +35,7 @@ class Child:
             stderr=self.errors,
             env={**KEEP_FREED, **os.environ, **ONE_THREAD},
             start_new_session=True,
-            pass_fds=() if job.images is None else (job.images,),
+            pass_fds=(job.images,) if isinstance(job.images, int) else (),
         )
         assert self.process.stdin is not None
         with self.process.stdin as pipe:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import torch
 
 from nas.arch.recipe import usual
 from nas.arch.record import FAILED, StudyRecord
-from nas.blocks.registry import Blocks, load_blocks
+from nas.blocks.registry import load_blocks
 from nas.errors import Interrupted, NasError, StudyFileError
 from nas.search.profile import Profile, profile, profile_listed
 from nas.store.engine import Storage
@@ -50,9 +51,16 @@ def run_study(
     return run_checked(prepare(path, load_blocks(plugins), overrides=overrides), how)
 
 
+MakeFleet = Callable[[Storage, StudyRecord, Study, Job], Fleet]
+"""Makes the workers of a study that is not complete, each to be given the job under a number and on a device."""
+
+
 @dataclass(frozen=True)
 class How:
-    """Where and by whom a study is run: what no result depends on; as in `run_study`."""
+    """Where and by whom a study is run: what no result depends on; as in `run_study`.
+
+    `fleet` makes workers elsewhere than on this machine.
+    """
 
     storage: str = field(repr=False)
     plugins: tuple[str, ...] = ()
@@ -60,6 +68,7 @@ class How:
     workers: int | None = None
     device: str = "auto"
     watch: Watch = lambda progress: None
+    fleet: MakeFleet | None = None
 
 
 def run_checked(study: Study, how: How) -> StudyRecord:
@@ -73,7 +82,7 @@ def run_checked(study: Study, how: How) -> StudyRecord:
             catch_up(store, record, space)
         else:
             job = _job(how.storage, study, how.plugins, where)
-            fleet = _fleet(store, record, study, study.blocks, job, how.workers)
+            fleet = (how.fleet or partial(_processes, workers=how.workers))(store, record, study, job)
             del study  # its images: the workers have what they need of them
             run(store, record, space, fleet, how.watch, timeout=how.timeout)
             _check_halted(store, record)
@@ -127,10 +136,10 @@ def _job(storage: str, study: Study, plugins: Sequence[str], device: str) -> Job
     return Job(storage, study.file.name, 0, folder, folders, device, os.getpid())
 
 
-def _fleet(store: Storage, record: StudyRecord, study: Study, blocks: Blocks, job: Job, workers: int | None) -> Fleet:
+def _processes(store: Storage, record: StudyRecord, study: Study, job: Job, workers: int | None) -> Fleet:
     count = default_workers(study, job.device) if workers is None else workers
     if count == 0:
-        return InProcess(job, blocks)
+        return InProcess(job, study.blocks)
     count = min(count, record.trials)
     images = shared_images(study) if os.name == "posix" else None  # elsewhere no process is handed a descriptor
     job = replace(job, images=images.fileno() if images else None, workers=count)

@@ -47,7 +47,7 @@ LEAVE: signal.Signals | None = getattr(signal, "SIGUSR1", None)
 class Job:
     """What a worker process is started with; given on standard input, since a storage URL may hold a password.
 
-    `images` is the descriptor of memory shared with the runner that holds the study's images; None: it loads them for
+    `images`: the memory that holds the study's images, by a descriptor shared with the runner; None: it loads them for
     itself. `core` is the processor's core to compute on; None: any. `workers`: how many share the device's memory.
     A `roving` worker ends as soon as its study has nothing to do for it now, and after its trial on LEAVE.
     """
@@ -59,7 +59,7 @@ class Job:
     plugins: tuple[str, ...] = ()
     device: str = "cpu"
     parent: int = 0
-    images: int | None = None
+    images: int | memoryview | None = None
     core: int | None = None
     workers: int = 1
     roving: bool = False

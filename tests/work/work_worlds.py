@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import psutil
 
+from nas.arch.record import COMPLETE
 from nas.store.engine import open_storage
 from nas.store.status import status
+from nas.store.trials import trial_epochs, trials
 
 NAS = Path(sys.executable).with_name("nas")
 
@@ -113,3 +115,12 @@ def with_own_images(folder, seed=0):
     path = write_study(folder, trials=1, epochs=1)
     path.write_text(path.read_text().replace('"digits"', '"own.npz"'))
     return path
+
+
+def curves(url):
+    """Accuracy and loss of every epoch of the complete trials, by fingerprint."""
+    storage = open_storage(url)
+    rows = trials(storage, states=(COMPLETE,))
+    found = {row.fingerprint: [(one.accuracy, one.loss) for one in trial_epochs(storage, row.id)] for row in rows}
+    storage.close()
+    return found
