@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -86,7 +87,9 @@ class Cluster:
 
 
 @pytest.fixture
-def cluster():
+def cluster(monkeypatch):
+    monkeypatch.setenv("RAY_AUTH_MODE", "token")
+    monkeypatch.setenv("RAY_AUTH_TOKEN", secrets.token_hex(32))
     # Sockets lie in this folder, and their paths may not be long.
     with tempfile.TemporaryDirectory(prefix="r", ignore_cleanup_errors=True) as folder:
         made = Cluster(Path(folder))
