@@ -53,7 +53,7 @@ def read_archive(path: Path) -> Raw:
     try:
         # Not tarfile's own "r|gz": it never compares the checksum at the end.
         with gzip.open(path) as unpacked:
-            stream = Limited(unpacked)
+            stream = Limited(cast(IO[bytes], unpacked))
             with tarfile.open(fileobj=cast(IO[bytes], stream), mode="r|") as archive:
                 contents = members(archive)
             while stream.read(2**20):  # to its end, where the checksum is

@@ -49,9 +49,9 @@ def dumped(storage: Storage, name: str) -> dict[str, Any]:
         used = select(trial.c.fingerprint).where(trial.c.study_id == record.id)
         networks = connection.execute(select(architecture).where(architecture.c.fingerprint.in_(used)))
         return {
-            "study": _only(STUDY, of_study._mapping),
-            "architectures": [_only(ARCHITECTURE, row._mapping) for row in networks.all()],
-            "trials": [_trial(connection, row._mapping) for row in trials],
+            "study": _only(STUDY, of_study._asdict()),
+            "architectures": [_only(ARCHITECTURE, row._asdict()) for row in networks.all()],
+            "trials": [_trial(connection, row._asdict()) for row in trials],
         }
 
 

@@ -18,8 +18,9 @@ from nas.arch.record import RUNNING
 from nas.errors import StorageError, nearest
 from nas.store.checked import check_row
 from nas.store.copying import Ids, copy_architectures, copy_blobs, copy_epochs, copy_plans, copy_trials, link_sources
-from nas.store.engine import Storage, database_clock, sqlite_file, translated
+from nas.store.engine import Storage, database_clock, translated
 from nas.store.tables import checkpoint, study, trial, weights
+from nas.store.urls import sqlite_file
 from nas.store.weights import drop_surplus
 
 SAME = ("dataset_hash", "input", "classes", "seed", "budget", "recipe_hash", "epochs", "scored_on", "repeats")

@@ -17,8 +17,9 @@ from nas.store.engine import Storage, open_storage
 from nas.store.leases import release_owners
 from nas.store.studies import find_study
 from nas.store.trials import trials
+from nas.work.owner import owner_name
 from nas.work.process import Job, make_worker
-from nas.work.worker import Worker, owner_name
+from nas.work.worker import Worker
 
 CARRIED = ("PG", "NAS_LOAD_PLUGINS")
 """The runner's variables whose names begin so are the workers' too: how PostgreSQL is reached, which plugins load."""

@@ -18,9 +18,10 @@ from nas.arch.record import StudyRecord
 from nas.blocks.registry import load_blocks
 from nas.data.shared import whole
 from nas.errors import NasError, StorageError
-from nas.store.engine import Storage, parse_url, sqlite_file
+from nas.store.engine import Storage
 from nas.store.status import status
 from nas.store.trials import trials
+from nas.store.urls import parse_url, sqlite_file
 from nas.work.actor import Actor, Place, environment, free, held
 from nas.work.child import KEEP_FREED, ONE_THREAD
 from nas.work.jobs import How, run_checked

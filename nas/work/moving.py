@@ -6,9 +6,10 @@ import os
 from collections.abc import Mapping
 
 from nas.errors import StorageError
-from nas.store.engine import Storage, check_schema, connect, open_storage, parse_url, schema_of, sqlite_file
+from nas.store.engine import Storage, check_schema, connect, open_storage, schema_of
 from nas.store.merge import Merged, merge
 from nas.store.schema import create_storage
+from nas.store.urls import parse_url, sqlite_file
 from nas.study.numbers import study_name
 
 

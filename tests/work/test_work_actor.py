@@ -16,9 +16,9 @@ from nas.store.schema import create_storage
 from nas.store.studies import find_study
 from nas.work.actor import Actor, Place, environment, free, held, placed
 from nas.work.jobs import run_study
+from nas.work.owner import owner_name
 from nas.work.prepare import enter, prepare, shared_images
 from nas.work.process import Job, make_worker
-from nas.work.worker import owner_name
 
 
 @pytest.fixture
