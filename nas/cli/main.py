@@ -16,7 +16,7 @@ from nas.show.table import visible
 COMMANDS = {
     "run": Place("nas.cli.run", "run", "Run a study to its total of trials, or go on with it."),
     "submit": Place("nas.cli.submit", "submit", "Put a study into the storage, for workers anywhere to run."),
-    "worker": Place("nas.cli.submit", "worker", "Work on the storage's open studies, of the highest priority first."),
+    "worker": Place("nas.cli.submit", "worker", "Work on the open studies of the storage, by priority."),
     "pause": Place("nas.cli.halt", "pause", "Have a study rest until it is resumed."),
     "cancel": Place("nas.cli.halt", "cancel", "End a study before its time."),
     "resume": Place("nas.cli.halt", "resume", "Open a study again that was paused or cancelled."),

@@ -181,7 +181,7 @@ def _time(seconds: float) -> datetime:
 
 def _open(storage: Storage) -> RDBStorage:
     """Optuna's view of the database, its tables made where they are not there."""
-    options = engine_options(storage.engine.url)
+    options = engine_options(storage.engine.url, pooled=False)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
         for _ in range(OPEN_TRIES - 1):

@@ -211,11 +211,11 @@ def _read_only(url: URL) -> dict[str, Any]:
     return {"creator": lambda: sqlite3.connect(uri, uri=True, check_same_thread=False)}
 
 
-def engine_options(url: URL) -> dict[str, Any]:
-    """What `create_engine` is given, ours and Optuna's."""
+def engine_options(url: URL, *, pooled: bool = True) -> dict[str, Any]:
+    """What `create_engine` is given, ours and Optuna's; not `pooled`: no connection to a server stays open."""
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": BUSY_SECONDS}}
-    return postgresql.options(url)
+    return postgresql.options(url, pooled=pooled)
 
 
 def configure_sqlite(engine: Engine) -> None:
@@ -241,7 +241,6 @@ def _prepare_sqlite(connection: Any, _record: object) -> None:
     connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
-    connection.execute("PRAGMA trusted_schema=OFF")  # views and triggers of a stranger's file call harmless functions
 
 
 def _leave_transactions_to_us(connection: Any, _record: object) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, text
 from sqlalchemy.exc import DataError
+from sqlalchemy.pool import NullPool
 
 WRITERS_LOCK = 0x6E6173
 """The advisory lock (the letters `nas`) that lets one writer at a time into PostgreSQL, as SQLite does by itself."""
@@ -44,9 +45,11 @@ _ENTER = text(
 )
 
 
-def options(url: URL) -> dict[str, Any]:
-    """What `create_engine` is given."""
+def options(url: URL, *, pooled: bool = True) -> dict[str, Any]:
+    """What `create_engine` is given; not `pooled`: a connection of its own for each session."""
     given = {name: value for name, value in _CONNECT.items() if name not in url.query}
+    if not pooled:
+        return {"connect_args": given, "poolclass": NullPool}
     return {
         "connect_args": given,
         "pool_pre_ping": True,

@@ -86,7 +86,7 @@ def test_status_json_has_the_fields_of_the_contract(world, nas_json):
     status = nas_json("status", "alpha")
     assert list(status) == [
         *("study", "dataset", "state", "budget", "trials", "trained_over_budget", "trained_twice"),
-        *("projected", "reused", "best", "seconds"),
+        *("projected", "reused", "best", "seconds", "priority"),
     ]
     assert status["budget"] == {"params": 20_000}
     assert {"total": 6, "complete": 4, "pruned": 1, "failed": 1, "running": 0}.items() <= status["trials"].items()

@@ -51,6 +51,7 @@ def convolutions(draw):
         return made, torch.rand(2, made.in_channels, draw(size), draw(size), dtype=torch.float64)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same'")
 @settings(max_examples=examples(300), deadline=None, derandomize=True)
 @given(convolutions())
 def test_any_convolution_is_a_dense_layer_or_neither_takes_the_map(drawn):

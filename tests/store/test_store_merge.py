@@ -1,6 +1,7 @@
 """Two storages into one: every row arrives once, studies that are one meet, and all is copied or nothing."""
 
 import pytest
+from databases import only_sqlite
 from sqlalchemy import func, select
 from store_worlds import LEASE, asked, candidate, epoch_record, held, outcome, study_record, trained
 
@@ -210,6 +211,7 @@ def test_storage_is_not_merged_with_itself(storage, study):
         merge(storage, storage)
 
 
+@only_sqlite
 @pytest.mark.parametrize("column", ["config", "draw_json", "params"])
 def test_broken_row_of_a_stranger_leaves_nothing_half_copied(storage, study, other, column):
     trained(storage, study, 1)

@@ -126,6 +126,7 @@ def test_study_keeps_its_accuracy_and_gains_the_test_accuracy(searched, url, ope
     assert {row.study for row in best(opened())} == {"small"}
 
 
+@pytest.mark.slow
 def test_confirming_again_trains_nothing_and_a_larger_top_adds(searched, url, opened):
     first = confirmed(searched, url)
     assert told(confirmed(searched, url)) == told(first)
@@ -169,6 +170,7 @@ def test_baseline_is_the_same_search_at_random(study_file, url, opened):
     assert told(confirmed("small", url)) == told(found)  # whole by now, it is taken in unasked
 
 
+@pytest.mark.slow
 def test_baseline_tries_as_many_networks_as_the_study_has_by_now(study_file, url, opened):
     words = ["search.sampler='evolution'", "search.trials=2"]
     run_study(study_file(), storage=url, workers=0, device="cpu", overrides=words)
@@ -207,7 +209,8 @@ def test_study_of_the_baseline_s_name_that_asks_something_else_is_none(study_fil
 
 def test_what_cannot_be_confirmed_is_an_error_in_one_line(searched, study_file, url, opened):
     confirmed(searched, url, top=1, seeds=1)
-    run_study(study_file(name="begun", seed=9), storage=url, workers=0, device="cpu", timeout=0.001)
+    long = ["train.epochs=500"]
+    run_study(study_file(name="begun", seed=9), storage=url, workers=0, device="cpu", timeout=0.001, overrides=long)
     for name, why in {"smal": "no study 'smal'", "small-confirm-1x2": "a confirmation itself"}.items():
         with pytest.raises(NasError, match=why) as caught:
             confirmed(name, url)
@@ -298,6 +301,7 @@ def test_confirmation_killed_in_the_middle_ends_as_if_it_had_not_been(searched, 
     assert all(row.seconds > 0 for row in whole.rows)
 
 
+@pytest.mark.slow
 def test_confirmation_stopped_by_time_goes_on(searched, url):
     stopped = confirmed(searched, url, epochs=10, timeout=0.2)
     assert len(stopped.rows) < stopped.total == 2

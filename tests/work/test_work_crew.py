@@ -114,6 +114,7 @@ def test_stopped_worker_lets_go_of_its_trial_with_its_checkpoint(url, study_file
     storage.close()
 
 
+@pytest.mark.slow
 def test_waiting_worker_is_there_before_the_storage_and_ends_when_told(url, study_file, start_words):
     worker = start_words("worker", "--concurrency", 1, "--wait")
     wait_for(lambda: "waits for studies" in worker.stderr.readline())
@@ -141,6 +142,7 @@ def test_study_whose_plugin_is_lacking_is_left_to_others(url, study_file, said, 
     assert (look(url, "ours").state, look(url, "theirs").state) == ("complete", "new")
 
 
+@pytest.mark.slow
 def test_data_set_is_found_by_its_hash_in_the_data_folder_or_is_lacking(url, tmp_path, said, told, monkeypatch):
     path = with_own_images(tmp_path / "at-home")
     submit_study(path, storage=url)

@@ -127,7 +127,8 @@ def rewritten(packed, path, change=None, extra=None):
     with zipfile.ZipFile(packed) as whole, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as made:
         data = json.loads(whole.read("nas.json"))
         if change is not None:
-            data = change(data) or data
+            changed = change(data)
+            data = data if changed is None else changed
         made.writestr("nas.json", data if isinstance(data, bytes) else json.dumps(data))
         for name, content in extra or []:
             made.writestr(name, content)
@@ -198,7 +199,6 @@ CHANGES = {
     "params": put("trials", 0, "params", "1 OR 1=1"),
     "flag": put("trials", 0, "reused", 1),
     "column missing": put("trials", 0, "macs", KeyError),
-    "column more": put("trials", 0, "lease", 1e18),
     "no network": put("trials", 0, "fingerprint", "0" * 32),
     "epochs": put("trials", 0, "epoch_records", [[]]),
     "network": put("architectures", 0, "spec", "parts", 0, "width", 64),

@@ -68,6 +68,7 @@ def test_peak_of_a_search_follows_its_budget(study_file):
     assert 0 < tight < loose
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux pins")
 def test_worker_processes_stay_on_their_cores(study_file, start):
     before = os.sched_getaffinity(0)

@@ -47,6 +47,7 @@ def check_exact(url, total, name="small"):
     storage.close()
 
 
+@pytest.mark.slow
 def test_run_prints_plain_lines_and_a_ranking(url, study_file, start):
     process = start(study_file(trials=3, epochs=1), "--workers", 2, "-f", "json")
     out, err = process.communicate(timeout=120)
@@ -68,6 +69,7 @@ def test_killed_worker_is_replaced_and_its_trial_goes_on(url, study_file, start)
     check_exact(url, 2)
 
 
+@pytest.mark.slow
 def test_killed_runner_leaves_nothing_running_and_the_study_goes_on(url, study_file, start):
     path = study_file(trials=2, epochs=20)
     process = start(path, "--workers", 2)
@@ -84,6 +86,7 @@ def test_killed_runner_leaves_nothing_running_and_the_study_goes_on(url, study_f
     assert 5 <= before < 40
 
 
+@pytest.mark.slow
 def test_interrupt_ends_cleanly_with_state_kept(url, study_file, start):
     path = study_file(trials=3, epochs=200)
     process = start(path, "--workers", 2)
@@ -153,6 +156,7 @@ def simulated(*words):
     return json.loads(out)
 
 
+@pytest.mark.slow
 def test_workers_killed_at_random_leave_exact_totals():
     found = simulated("--workers", 4, "--trials", 60, "--seconds", 0.1, "--kill-every", 1.0)
     assert found["killed"] > 0

@@ -34,6 +34,7 @@ def begun(tmp_path):
         process.communicate()
 
 
+@pytest.mark.slow
 def test_password_is_on_no_command_line_and_in_no_output(tmp_path, begun):
     url = f"sqlite:///file:{tmp_path}/nas.db?uri=true&password={SECRET}"
     process = begun(url, tmp_path, trials=2, epochs=30)
@@ -48,6 +49,7 @@ def test_password_is_on_no_command_line_and_in_no_output(tmp_path, begun):
     assert SECRET not in out + err
 
 
+@pytest.mark.slow
 def test_module_that_lies_in_the_current_folder_is_not_imported(tmp_path, begun):
     folder = tmp_path / "stranger"
     folder.mkdir()
