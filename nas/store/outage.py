@@ -16,7 +16,7 @@ from nas.errors import ConnectionLost, StorageError
 OUTAGE_SECONDS = 600.0
 """How long a database is waited for that was there before: a server's restart, or its machine's."""
 
-FULL_SECONDS = 30.0
+FULL_SECONDS = 120.0
 """How long one is waited for that is there and takes nobody just now."""
 
 LOST_TRIES = 10

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import os
 import socket
+import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass, field, replace
 from functools import partial
 from importlib.metadata import version
@@ -78,7 +80,9 @@ def run_on_ray(
     asked = Asked(address, workers, gpus_per_worker, device)
     check(asked)
     how = How(storage, tuple(plugins), timeout, None, "cpu", watch, partial(_fleet, asked))
-    return run_checked(prepare(path, load_blocks(plugins), overrides=overrides), how)
+    study = prepare(path, load_blocks(plugins), overrides=overrides)
+    with redirect_stdout(sys.stderr):  # where Ray tells of what died; standard output is for the ranking
+        return run_checked(study, how)
 
 
 def check(asked: Asked) -> None:

@@ -86,8 +86,15 @@ def accuracy_of(fingerprint: str) -> float:
 
 def work(url: str, name: str, networks: int, lease_seconds: float, epoch_seconds: float) -> None:
     """A worker until its study has all its trials: networks are drawn at random, trainings are slept."""
-    owner = f"{os.getpid()}-{time.monotonic_ns()}"
     storage = open_storage(url)
+    try:
+        _work(storage, name, networks, lease_seconds, epoch_seconds)
+    finally:
+        storage.close()
+
+
+def _work(storage: Storage, name: str, networks: int, lease_seconds: float, epoch_seconds: float) -> None:
+    owner = f"{os.getpid()}-{time.monotonic_ns()}"
     study = find_study(storage, name)
     draws = random.Random(os.getpid())
     while True:

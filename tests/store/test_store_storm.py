@@ -40,9 +40,8 @@ def storm(url, total, problems):
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # `work` leaves its storage to the end
 def test_crowd_beyond_the_connections_of_a_server_loses_nothing(small_server):
-    url, problems, total = small_server.url(small_server.create()), [], 2 * CROWD
+    url, problems, total = small_server.url(small_server.create()), [], CROWD
     crowd = [threading.Thread(target=storm, args=(url, total, problems)) for _ in range(CROWD)]
     for one in crowd:
         one.start()
