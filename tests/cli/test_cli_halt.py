@@ -119,6 +119,8 @@ def terminal_shows(in_place):
     with os.fdopen(theirs, "w") as stream:
         watch(lambda: next(texts), stream, in_place=in_place)
         stream.flush()
-        shown = os.read(ours, 10_000).decode()
+        shown = b""
+        while b"second" not in shown:  # a terminal hands on what it has so far
+            shown += os.read(ours, 10_000)
     os.close(ours)
-    return shown
+    return shown.decode()
