@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -51,14 +51,10 @@ def studies_in(url: str, first: int) -> list[Study]:
             networks = past(trained_networks(storage, record.id, 10_000)) if record.scored_on == VALIDATION else []
             if networks:
                 number = first + len(found)
-                found.append(Study(record.name, record.dataset, [_numbered(one, number) for one in networks]))
+                found.append(Study(record.name, record.dataset, [replace(one, study=number) for one in networks]))
         return found
     finally:
         storage.close()
-
-
-def _numbered(one: Past, number: int) -> Past:
-    return Past(number, one.accuracy, one.features, one.expected)
 
 
 def read_table(path: Path) -> list[Study]:

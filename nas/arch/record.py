@@ -22,6 +22,10 @@ LIMITS = ("params", "weights", "macs", "activations")
 """What a budget may limit from above; a receptive field it limits from below."""
 
 
+MAY_CHANGE = ("name", "search.trials", "search.keep", "search.sampler", "search.memory", "architecture")
+"""What a resumed study's file may say otherwise: how long and by which sampler it runs, never what it measures."""
+
+
 @dataclass(frozen=True)
 class StudyRecord:
     """A study as the storage knows it. `config` is the normalised study file; `blocks` is append-only.

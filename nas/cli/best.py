@@ -38,9 +38,11 @@ FIELDS = [field.name for field in fields(Ranked)]
 def best(settings: Settings, /, form: str, **asked: Any) -> None:
     """The best networks of STUDY, or of all; over several data sets the rank starts anew in each."""
     storage = reading(settings)
-    print_ranking(form, ranking(storage, **asked))
-    if asked["pareto"] is not None:
-        _tell_hypervolumes(ranking(storage, **asked | {"top": None}), asked["pareto"], asked[f"max_{asked['pareto']}"])
+    cost, top = asked["pareto"], asked["top"]
+    ranked = ranking(storage, **asked | {"top": top if cost is None else None})
+    print_ranking(form, [row for row in ranked if row.rank <= top])
+    if cost is not None:
+        _tell_hypervolumes(ranked, cost, asked[f"max_{cost}"])
     if asked["study"] is not None and find_study(storage, asked["study"]).scored_on == TEST:
         note(f"{asked['study']}: all accuracies are on the test images")
 

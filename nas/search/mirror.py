@@ -23,7 +23,8 @@ from optuna.trial import FrozenTrial, TrialState, create_trial
 from nas.arch.record import COMPLETE, FAILED, PRUNED, EpochRecord, StudyRecord, TrialRecord, Value
 from nas.search.drawing import replayed
 from nas.search.named import quiet
-from nas.store.engine import Storage, configure_sqlite, engine_options
+from nas.store import sqlite
+from nas.store.engine import Storage, engine_options
 from nas.store.status import counts
 from nas.store.trials import claim_mirrored, mirrored, unmark_mirrored, unmirrored
 from nas.study.space import Space
@@ -53,7 +54,7 @@ class Mirror:
         quiet()
         self.storage, self.record, self.space = storage, study, space
         self.optuna = _open(storage)
-        configure_sqlite(self.optuna.engine)
+        sqlite.configure(self.optuna.engine)
         self.study = optuna.create_study(
             storage=self.optuna, study_name=study.name, direction="maximize", load_if_exists=True
         )

@@ -139,8 +139,7 @@ class BudgetSampler(BaseSampler):
             value = value_of(trial)
             if trial.state.is_finished() and value is not None:
                 self._learn((seen, sign * value))
-        if len(trials) > self.read:
-            self._believe(points)
+        self._believe(points)
         self.open, self.read = still, len(trials)
 
     def _believe(self, points: Points) -> None:

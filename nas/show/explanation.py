@@ -182,8 +182,8 @@ def _recalled(told: Recalled, width: int | None) -> Iterator[str]:
     words = ", ".join(f"{name} {value:.2f}" for name, value in correlations.items() if value is not None)
     networks = f"{told.networks} networks of {told.studies} other {'study' if told.studies == 1 else 'studies'}"
     yield _wrapped(f"{networks}; rank correlation with the accuracies here: {words} (0: chance, 1: exact)", width)
-    if (told.rank_correlation or 0.0) <= (told.expected_rank_correlation or 0.0):
-        yield _wrapped("so the search goes by params and last width instead, until its own trials say otherwise", width)
+    followed = "what they told" if told.followed else "params and last width"
+    yield _wrapped(f"the search goes by {followed}, unless further trials say otherwise", width)
 
 
 def _pace(found: Explanation) -> Iterator[str]:

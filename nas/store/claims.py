@@ -28,6 +28,7 @@ MEASURED = (
 
 
 LARGEST = 2**63 - 1
+"""The largest whole number that a column holds."""
 
 
 class Answer(StrEnum):

@@ -43,7 +43,7 @@ def dumped(storage: Storage, name: str) -> dict[str, Any]:
     A trial under way is put down as not yet begun: its checkpoint stays here. Raises NotFound.
     """
     record = find_study(storage, name)
-    with storage.snapshot() as connection:
+    with storage.read() as connection:
         of_study = connection.execute(select(study).where(study.c.id == record.id)).one()
         trials = connection.execute(select(trial).where(trial.c.study_id == record.id).order_by(trial.c.number)).all()
         used = select(trial.c.fingerprint).where(trial.c.study_id == record.id)

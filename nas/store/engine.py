@@ -1,29 +1,24 @@
 """Opening a database, and the two transactions, read and write, in which everything else happens.
 
-All that differs between SQLite and PostgreSQL stands in this file and in `postgresql.py`.
+All that differs between SQLite and PostgreSQL stands in this file, in `sqlite.py` and in `postgresql.py`.
 """
 
 from __future__ import annotations
 
 import os
-import random
 import re
 import sqlite3
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
-from urllib.parse import quote
+from typing import Any
 
 from sqlalchemy import (
     URL,
     Connection,
     Double,
     Engine,
-    Transaction,
     create_engine,
-    event,
     inspect,
     text,
 )
@@ -32,30 +27,19 @@ from sqlalchemy.exc import (
     DBAPIError,
     IntegrityError,
     NoSuchModuleError,
-    OperationalError,
     ProgrammingError,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 
 from nas.errors import ConnectionLost, StorageError
-from nas.store import postgresql
+from nas.store import postgresql, sqlite
 from nas.store.outage import OUTAGE_SECONDS, is_lost, lasting, reason_of, state_of, waited_for
 from nas.store.tables import SCHEMA, VERSION_TABLE
 from nas.store.urls import DRIVERS, parse_url, shown, sqlite_file
 
-BUSY_SECONDS = 30
-"""How long SQLite waits for a lock before it says that the database is busy."""
-
-BEGIN_TRIES = 4
-"""How often a transaction is begun anew where even that was not long enough."""
-
 NO_PRIVILEGE = "42501"
 """The SQLSTATE of what a role may not do: for whoever runs the server to mend, not for us."""
-
-Result = TypeVar("Result")
-
-_jitter = random.SystemRandom()  # the global generator is seeded alike in all workers, who would then wait alike
 
 
 class database_clock(FunctionElement[float]):
@@ -94,13 +78,6 @@ class Storage:
         All that it sees is of one moment.
         """
         with translated(self.shown), self._begun(writing=False)[0] as connection:
-            yield connection
-
-    @contextmanager
-    def snapshot(self) -> Iterator[Connection]:
-        """As `read`, all of it as it was at one moment, whatever others write meanwhile; SQLite reads so anyway."""
-        fixed = {} if self.engine.dialect.name == "sqlite" else {"isolation_level": "REPEATABLE READ"}
-        with translated(self.shown), self.engine.execution_options(**fixed).connect() as connection:
             yield connection
 
     @contextmanager
@@ -191,66 +168,20 @@ def check_schema(storage: Storage, found: str | None) -> None:
 def connect(url: URL) -> Storage:
     """A storage whose engine is fit for many processes; whatever the database holds, or does not."""
     try:
-        engine = create_engine(url, **engine_options(url), **_read_only(url))
+        engine = create_engine(url, **engine_options(url), **sqlite.read_only(url))
     except (ImportError, NoSuchModuleError) as error:
         wanted = DRIVERS[url.get_backend_name()]
         raise StorageError(f"{shown(url)}: its driver is not installed; pip install '{wanted}'") from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "connect", _leave_transactions_to_us)
-        event.listen(engine, "begin", _begin_sqlite)
+        sqlite.take_over(engine)
     return Storage(url.render_as_string(hide_password=False), shown(url), engine)
-
-
-def _read_only(url: URL) -> dict[str, Any]:
-    """How to open a SQLite file in a folder where nothing can be written: as one that nobody changes."""
-    file = sqlite_file(url)
-    if file is None or not os.path.exists(file) or os.access(file.absolute().parent, os.W_OK):
-        return {}
-    uri = f"file:{quote(str(file.absolute()))}?immutable=1"
-    return {"creator": lambda: sqlite3.connect(uri, uri=True, check_same_thread=False)}
 
 
 def engine_options(url: URL, *, pooled: bool = True) -> dict[str, Any]:
     """What `create_engine` is given, ours and Optuna's; not `pooled`: no connection to a server stays open."""
     if url.get_backend_name() == "sqlite":
-        return {"connect_args": {"timeout": BUSY_SECONDS}}
+        return sqlite.OPTIONS
     return postgresql.options(url, pooled=pooled)
-
-
-def configure_sqlite(engine: Engine) -> None:
-    """Make an engine of SQLite fit for many writers: WAL, a patient wait for locks, foreign keys.
-
-    For engines made elsewhere, such as Optuna's; other databases are left alone. Connections that were opened before
-    are closed, since they are without it.
-    """
-    if engine.dialect.name == "sqlite":
-        event.listen(engine, "connect", _prepare_sqlite)
-        engine.dispose()
-        use_wal(engine)
-
-
-def use_wal(engine: Engine) -> None:
-    """Let readers of a SQLite file go on while one writes; the file remembers it."""
-    with engine.connect() as connection:
-        raw: Any = connection.connection.dbapi_connection
-        patiently(lambda: raw.execute("PRAGMA journal_mode=WAL").fetchone(), sqlite3.OperationalError)
-
-
-def _prepare_sqlite(connection: Any, _record: object) -> None:
-    connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
-    connection.execute("PRAGMA synchronous=NORMAL")
-    connection.execute("PRAGMA foreign_keys=ON")
-
-
-def _leave_transactions_to_us(connection: Any, _record: object) -> None:
-    # Python's sqlite3 begins by itself, late and deferred: two that read first and then write would collide.
-    connection.isolation_level = None
-
-
-def _begin_sqlite(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("nas_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
 
 
 def _begin(engine: Engine, writing: bool) -> tuple[Connection, int | None]:
@@ -258,7 +189,7 @@ def _begin(engine: Engine, writing: bool) -> tuple[Connection, int | None]:
     try:
         if engine.dialect.name == "sqlite":
             connection = connection.execution_options(nas_write=writing)
-            begin_patiently(connection)
+            sqlite.begin_patiently(connection)
             return connection, None
         isolation: dict[str, Any] = postgresql.NEWEST if writing else postgresql.ONE_SNAPSHOT
         connection = connection.execution_options(**isolation)
@@ -267,29 +198,6 @@ def _begin(engine: Engine, writing: bool) -> tuple[Connection, int | None]:
     except BaseException:
         connection.close()
         raise
-
-
-def begin_patiently(connection: Connection) -> Transaction:
-    """Begin a transaction, again after a short random wait where the database stays locked."""
-    return patiently(connection.begin, OperationalError)
-
-
-def patiently(act: Callable[[], Result], error_type: type[Exception]) -> Result:
-    """What `act` returns, tried again where a lock was in its way."""
-    for attempt in range(1, BEGIN_TRIES):
-        try:
-            return act()
-        except error_type as error:
-            if not _is_lock(error):
-                raise
-            time.sleep(_jitter.uniform(0.02, 0.2) * attempt)
-    return act()
-
-
-def _is_lock(error: Exception) -> bool:
-    raw = getattr(error, "orig", error)
-    code = getattr(raw, "sqlite_errorcode", 0) & 0xFF  # the low byte: BUSY_SNAPSHOT and the like are BUSY too
-    return code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 @contextmanager

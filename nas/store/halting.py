@@ -41,6 +41,13 @@ def resume_study(storage: Storage, name: str) -> StudyStatus:
     return status(storage, name)
 
 
+def check_open(storage: Storage, name: str) -> None:
+    """Raise NasError where a study is paused or cancelled."""
+    state = status(storage, name).state
+    if state in HALTED:
+        raise NasError(f"study {name!r} is {state}; `nas resume {name}` opens it again")
+
+
 def _halted(storage: Storage, name: str, halt: str) -> StudyStatus:
     found = status(storage, name)
     if found.state in OVER:

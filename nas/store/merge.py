@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
-from nas.arch.record import RUNNING
+from nas.arch.record import MAY_CHANGE, RUNNING
 from nas.errors import StorageError, nearest
 from nas.store.checked import check_row
 from nas.store.copying import Ids, copy_architectures, copy_blobs, copy_epochs, copy_plans, copy_trials, link_sources
@@ -25,9 +25,6 @@ from nas.store.weights import drop_surplus
 
 SAME = ("dataset_hash", "input", "classes", "seed", "budget", "recipe_hash", "epochs", "scored_on", "repeats")
 """What two studies of one name have in common, or are two questions."""
-
-MAY_DIFFER = ("trials", "keep", "sampler")
-"""Keys of [search] that say how long and by which sampler a study runs, never what it measures."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +46,7 @@ def merge(source: Storage, target: Storage, renamed: Mapping[str, str] | None = 
     renamed = renamed or {}
     if _one(source, target):
         raise StorageError(f"{source.shown} and {target.shown} are one storage; name two")
-    with source.snapshot() as theirs, target.write() as ours, translated(f"{source.shown} into {target.shown}"):
+    with source.read() as theirs, target.write() as ours, translated(f"{source.shown} into {target.shown}"):
         try:
             return _merge(theirs, ours, renamed, source.shown)
         except (SQLAlchemyError, LookupError, AttributeError, ValueError, TypeError, OverflowError) as error:
@@ -138,8 +135,8 @@ def differences(mine: Row[Any], there: Row[Any]) -> Iterable[str]:
         yield "blocks"
     for table in ("space", "search"):
         one, other = (dict(row.config.get(table) or {}) for row in (mine, there))
-        for key in one.keys() & other.keys() - {*MAY_DIFFER, "blocks"}:
-            if one[key] != other[key]:
+        for key in one.keys() & other.keys():
+            if f"{table}.{key}" not in (*MAY_CHANGE, "space.blocks") and one[key] != other[key]:
                 yield f"{table}.{key}"
     known = {each["name"]: each["parts"] for each in there.config.get("architecture", [])}
     for each in mine.config.get("architecture", []):

@@ -10,7 +10,7 @@ from alembic.config import Config
 from sqlalchemy import Connection
 
 from nas.errors import StorageError
-from nas.store import migrations
+from nas.store import migrations, sqlite
 from nas.store.engine import (
     Storage,
     check_schema,
@@ -18,7 +18,6 @@ from nas.store.engine import (
     lasting_storage,
     schema_of,
     translated,
-    use_wal,
 )
 from nas.store.outage import lasting
 from nas.store.tables import SCHEMA
@@ -49,7 +48,7 @@ def bring_up(storage: Storage) -> None:
     found = schema_of(storage)
     if found is None and storage.engine.dialect.name == "sqlite":
         with translated(storage.shown):
-            use_wal(storage.engine)
+            sqlite.use_wal(storage.engine)
     if found is None or found < SCHEMA:
         with storage.write() as connection:  # who comes second waits here, and finds it done
             migrate(connection)

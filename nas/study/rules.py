@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nas.arch.cost import Shape
-from nas.arch.record import Value
+from nas.arch.record import MAY_CHANGE, Value
 from nas.arch.spec import settings
 from nas.blocks.base import Block, allowed
 from nas.blocks.costing import block_layers, full_settings, is_valid
@@ -21,9 +21,6 @@ from nas.study.file import StudyFile, parse, read_toml, study_from_data, unknown
 from nas.study.numbers import plain, shown
 from nas.study.space import STEM
 from nas.study.tables import SpaceTable
-
-MAY_CHANGE = ("name", "search.trials", "search.keep", "search.sampler", "search.memory", "architecture")
-"""What a resumed study's file may say otherwise: how long and by which sampler it runs, never what it measures."""
 
 _MOST_TRIED = 20_000
 _MOST_REFUSALS = 5

@@ -22,12 +22,11 @@ from nas.data.shared import whole
 from nas.errors import NasError, StorageError
 from nas.store.engine import Storage
 from nas.store.status import status
-from nas.store.trials import trials
-from nas.store.urls import parse_url, sqlite_file
+from nas.store.urls import parse_url, shown, sqlite_file
 from nas.work.actor import Actor, Place, environment, free, held
 from nas.work.child import KEEP_FREED, ONE_THREAD
 from nas.work.jobs import How, run_checked
-from nas.work.launch import MOST_RESTARTS, STOP_SECONDS, TICK_SECONDS, Watch
+from nas.work.launch import ENDS, MOST_RESTARTS, STOP_SECONDS, TICK_SECONDS, Watch, moves
 from nas.work.prepare import Study, prepare, shared_images
 from nas.work.process import Job
 
@@ -38,9 +37,6 @@ except ImportError:
     ray = None
 
 NEEDS = "ray is not installed: pip install 'nas[ray]'"
-
-GOES_ON = ("new", "waiting", "running")
-"""The states of a study that has use for workers."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +167,9 @@ def _reached(url: str) -> str:
     others = {node["NodeManagerHostname"] for node in ray.nodes() if node["Alive"]} - {socket.gethostname()}
     if others:
         named = ", ".join(sorted(others)[:3])
-        raise StorageError(f"{url}: a file of this machine, and Ray's nodes are others ({named}); use PostgreSQL")
+        raise StorageError(
+            f"{shown(parsed)}: a file of this machine, and Ray's nodes are others ({named}); use PostgreSQL"
+        )
     return parsed.set(database=str(file.absolute())).render_as_string(hide_password=False)
 
 
@@ -203,7 +201,7 @@ class Actors:
 
     def start(self) -> None:
         """Ask for every worker's place."""
-        self.progress = self._moved()
+        self.progress = moves(self.storage, self.record)
         for job in self.jobs:
             self._seat(job)
 
@@ -264,7 +262,7 @@ class Actors:
 
     def _died(self, seat: _Seat, error: Exception) -> None:
         free(self.storage, self.record, {seat.place.name})
-        moved = self._moved()
+        moved = moves(self.storage, self.record)
         if moved == self.progress:
             told = f"{MOST_RESTARTS + 1} in one place, and nothing was done"
             raise NasError(f"workers keep dying, {told}: {_last_line(error)}") from error
@@ -272,12 +270,7 @@ class Actors:
         self._seat(seat.place.job)
 
     def _goes_on(self) -> bool:
-        return status(self.storage, self.record.name).state in GOES_ON
-
-    def _moved(self) -> int:
-        """A number that changes with every epoch and trial ended."""
-        rows = trials(self.storage, self.record.id)
-        return sum(one.epochs_done + (one.finished is not None) for one in rows)
+        return status(self.storage, self.record.name).state not in ENDS
 
 
 def _last_line(error: Exception) -> str:

@@ -15,13 +15,12 @@ from nas.data.images import Images
 from nas.data.names import load_images
 from nas.data.shared import share
 from nas.data.split import held_out, study_split
-from nas.errors import BlockError, BudgetError, NasError, StorageError, StudyFileError
+from nas.errors import BlockError, BudgetError, StorageError, StudyFileError
 from nas.net.batches import normalisation_of
 from nas.search.costs import Costs
 from nas.search.profile import check_feasible
 from nas.store.engine import Storage
-from nas.store.halting import HALTED
-from nas.store.status import status
+from nas.store.halting import check_open
 from nas.store.studies import create_study, get_study, update_study
 from nas.study.candidates import Listed, listed, over
 from nas.study.file import StudyFile
@@ -114,7 +113,7 @@ def enter(storage: Storage, study: Study, priority: int | None = None) -> StudyR
             if before is None:
                 raise
     _check_same(study, before, record)
-    _check_open(storage, before)
+    check_open(storage, before.name)
     blocks = tuple(dict.fromkeys([*before.blocks, *record.blocks]))
     return update_study(
         storage,
@@ -141,12 +140,6 @@ def _check_same(study: Study, before: StudyRecord, record: StudyRecord) -> None:
         problems.append("train: the trainer has changed since the study began; choose another name")
     if problems:
         raise StudyFileError(study.file.place, problems)
-
-
-def _check_open(storage: Storage, record: StudyRecord) -> None:
-    state = status(storage, record.name).state
-    if state in HALTED:
-        raise NasError(f"study {record.name!r} is {state}; `nas resume {record.name}` opens it again")
 
 
 def _record(study: Study) -> StudyRecord:

@@ -6,11 +6,10 @@ import time
 from collections.abc import Sequence
 
 from nas.blocks.registry import load_blocks
-from nas.errors import Interrupted, NasError, StorageError
-from nas.store.engine import Storage, open_storage
-from nas.store.halting import HALTED
+from nas.errors import Interrupted, StorageError
+from nas.store.engine import open_storage
+from nas.store.halting import check_open
 from nas.store.schema import create_storage
-from nas.store.status import status
 from nas.work.crew import Crew, Told
 from nas.work.jobs import chosen_device
 from nas.work.launch import interruptible, stopped
@@ -40,7 +39,7 @@ def run_worker(
     store = create_storage(storage) if wait else open_storage(storage)
     try:
         if study is not None and not wait:
-            _check_open(store, study)
+            check_open(store, study)
         crew = Crew(store, load_blocks(plugins), tuple(plugins), where, concurrency, study, told)
         with interruptible(), stopped(crew):
             _work(crew, wait)
@@ -48,12 +47,6 @@ def run_worker(
         raise Interrupted("interrupted; its trials wait with their checkpoints, for this worker or another") from None
     finally:
         store.close()
-
-
-def _check_open(storage: Storage, name: str) -> None:
-    state = status(storage, name).state
-    if state in HALTED:
-        raise NasError(f"study {name!r} is {state}; `nas resume {name}` opens it again")
 
 
 def _turn(crew: Crew, wait: bool) -> bool:

@@ -17,8 +17,8 @@ from sqlalchemy.schema import CreateTable
 from store_worlds import study_record
 
 from nas.errors import StorageError
-from nas.store import engine, tables
-from nas.store.engine import configure_sqlite, database_clock, open_storage
+from nas.store import engine, sqlite, tables
+from nas.store.engine import database_clock, open_storage
 from nas.store.schema import create_storage, upgrade
 from nas.store.studies import create_study, list_studies
 from nas.store.urls import parse_url, sqlite_file
@@ -125,7 +125,7 @@ def test_connections_are_fit_for_many_writers(storage):
 def test_engine_made_elsewhere_is_made_fit_too(tmp_path):
     other = sqlalchemy.create_engine(f"sqlite:///{tmp_path}/optuna.db")
     other.connect().close()
-    configure_sqlite(other)
+    sqlite.configure(other)
     with other.connect() as connection:
         asked = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
         assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 1, 30_000, 1]
@@ -157,7 +157,7 @@ def test_own_mistakes_keep_their_error(storage):
 
 @only_sqlite
 def test_lock_is_waited_for_and_named_when_it_stays(url, monkeypatch):
-    monkeypatch.setattr(engine, "BUSY_SECONDS", 0.01)
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.01)
     storage = create_storage(url)
     with sqlite3.connect(storage.engine.url.database, isolation_level=None) as blocker:
         blocker.execute("BEGIN IMMEDIATE")

@@ -186,7 +186,7 @@ def test_study_of_one_name_and_another_content_is_told_and_nothing_copied(storag
 
 def test_how_long_a_study_runs_is_no_difference(storage, other):
     for opened, trials in ((storage, 7), (other, 5)):
-        config = {"search": {"trials": trials, "keep": trials, "sampler": str(trials)}}
+        config = {"search": {"trials": trials, "keep": trials, "sampler": str(trials), "memory": trials == 7}}
         create_study(opened, study_record(trials=trials, config=config))
     merge(storage, other)
     found = find_study(other, "alpha")

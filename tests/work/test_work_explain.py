@@ -8,7 +8,6 @@ from explain_worlds import BLOCKS, by_chance, by_kernel, searched
 
 from nas.errors import NasError, NotFound
 from nas.search.choices import chosen, stage_blocks
-from nas.show.explanation import explanation_text
 from nas.store.engine import open_storage
 from nas.store.schema import create_storage
 from nas.store.studies import find_study
@@ -16,7 +15,6 @@ from nas.store.trials import trials
 from nas.study.file import study_from_data
 from nas.work.explain import explain_study
 from nas.work.prepare import checked, enter
-from nas.work.remembered import remembered
 
 COMPLETE = "complete"
 
@@ -272,54 +270,3 @@ def test_what_cannot_be_explained_is_told_in_one_line(url, name, error, told):
         explain_study(name, storage=url)
     assert str(caught.value).startswith(told)
     assert len(caught.value.lines) == 1
-
-
-def by_small_kernels(params, totals, noise):
-    return by_kernel(params, totals, noise) - 0.1
-
-
-@pytest.fixture(scope="module")
-def two(tmp_path_factory):
-    """A storage with two searches of one rule, the second by our own sampler, and a third that forgets."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('two')}/nas.db"
-    storage = create_storage(url)
-    searched(storage, by_small_kernels, name="earlier", trials=30, space={"widths": [12, 20, 28, 44]})
-    searched(storage, by_kernel, name="later", trials=20, sampler="budget", draws=2)
-    forgets = {"memory": False}
-    searched(storage, by_kernel, name="forgets", trials=9, sampler="budget", draws=3, search=forgets)
-    storage.close()
-    return url
-
-
-def test_what_other_studies_told_stands_beside_what_macs_would_have(two):
-    told = explain_study("later", storage=two).recalled
-    assert (told.problem, told.studies, told.networks) == ("", 2, 39)
-    assert told.rank_correlation > 0.5 > max(told.expected_rank_correlation, told.macs_rank_correlation)
-    text = explanation_text(explain_study("later", storage=two), None)
-    assert "39 networks of 2 other studies; rank correlation with the accuracies here: what they told" in text
-
-
-@pytest.mark.parametrize(
-    ("study", "problem"),
-    [("earlier", "the sampler 'tpe' does not ask for it"), ("forgets", "search.memory is false")],
-)
-def test_study_that_asks_no_other_says_so(two, study, problem):
-    told = explain_study(study, storage=two)
-    assert (told.recalled.problem, told.recalled.networks, told.recalled.rank_correlation) == (problem, 0, None)
-    assert f"nothing: {problem}" in explanation_text(told, None)
-
-
-def test_study_alone_in_its_storage_has_none_to_ask(world):
-    told = explain_study("toy", storage=world(by_chance, trials=20, sampler="budget")).recalled
-    assert told.problem == "no other study of the storage has trained enough networks"
-
-
-def test_workers_of_a_study_remember_the_others(two):
-    storage = open_storage(two)
-    try:
-        own = find_study(storage, "later").id
-        memory = remembered(storage, own)
-        assert len(memory.networks) == 39
-        assert own not in {one.study for one in memory.networks}
-    finally:
-        storage.close()
