@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from nas.search.widths import Point, WidthGrid
 
 MOST_COMBINATIONS = 20_000
@@ -16,52 +18,58 @@ Shares = tuple[float, ...]
 """A share of each limit."""
 
 
-def closest(grid: WidthGrid, near: Point, least: float) -> Point | None:
-    """The widths nearest to the ones given (in logarithms) that take from `least` to 1 of the tightest limit.
+def closest(grid: WidthGrid, near: Point, *leasts: float) -> Point | None:
+    """The widths nearest to the ones given (in logarithms) that take from the least share to 1 of the tightest limit.
 
-    Branch and bound, place by place; exact where there are at most `MOST_COMBINATIONS` widths to combine.
+    Where none takes so much, the next of the leasts holds. Branch and bound, place by place; exact where there are at
+    most `MOST_COMBINATIONS` widths to combine.
     """
-    search = _Search(grid, near.widths, least)
-    search.descend(0, grid.channels, (0.0,) * len(grid.limits), 0.0)
-    return search.best
+    if not grid.limits:
+        return None
+    search = _Search(grid, near.widths)
+    return next((found for least in leasts if (found := search.nearest(least))), None)
 
 
 class _Search:
     """The state of one search: the values to try at each place, what the places behind cost at least and most."""
 
-    def __init__(self, grid: WidthGrid, near: Sequence[int], least: float) -> None:
-        self.grid, self.near, self.least = grid, near, least
+    def __init__(self, grid: WidthGrid, near: Sequence[int]) -> None:
+        self.grid, self.near = grid, near
         self.values = _nearby(grid.values, near)
         self.bounds = self._bounds()
+        self.widths: list[int] = []
+
+    def nearest(self, least: float) -> Point | None:
+        """The nearest widths that take from `least` to 1 of the tightest limit."""
+        self.least, self.steps = least, 0
         self.best: Point | None = None
         self.best_distance = math.inf
-        self.widths: list[int] = []
-        self.steps = 0
+        self.descend(0, self.grid.channels, (0.0,) * len(self.grid.limits), 0.0)
+        return self.best
 
     def _bounds(self) -> list[dict[int, tuple[Shares, Shares]]]:
         """For each place and width the least and most shares of all that comes behind it."""
-        grid = self.grid
-        behind = {width: (self._shares(grid.head(width)),) * 2 for width in self.values[-1]}
-        bounds = [behind]
+        least = most = np.array([self._shares(self.grid.head(width)) for width in self.values[-1]])
+        found = [(least, most)]
         for place in range(len(self.values) - 1, 0, -1):
-            behind = {width: found for width in self.values[place - 1] if (found := self._beyond(place, width, behind))}
-            bounds.insert(0, behind)
-        return bounds
+            parts = np.array(
+                [[self._part(place, c, width) for width in self.values[place]] for c in self.values[place - 1]]
+            )
+            # What is not a number counts for neither, and stays where there is nothing else.
+            least, most = np.fmin.reduce(parts + least, 1), np.fmax.reduce(parts + most, 1)
+            found.insert(0, (least, most))
+        return [
+            {
+                width: (tuple(low), tuple(high))
+                for width, low, high in zip(row, least.tolist(), most.tolist(), strict=True)
+                if not math.isnan(low[0])
+            }
+            for row, (least, most) in zip(self.values, found, strict=True)
+        ]
 
-    def _beyond(
-        self, place: int, before: int, behind: dict[int, tuple[Shares, Shares]]
-    ) -> tuple[Shares, Shares] | None:
-        stage = self.grid.stages[place]
-        lows, highs = [], []
-        for width, (low, high) in behind.items():
-            numbers = stage.numbers(before, width)
-            if numbers is not None:
-                part = self._shares(numbers)
-                lows.append(_sum(part, low))
-                highs.append(_sum(part, high))
-        if not lows:
-            return None
-        return tuple(map(min, zip(*lows, strict=True))), tuple(map(max, zip(*highs, strict=True)))
+    def _part(self, place: int, before: int, width: int) -> Shares:
+        numbers = self.grid.stages[place].numbers(before, width)
+        return (math.nan,) * len(self.grid.limits) if numbers is None else self._shares(numbers)
 
     def _shares(self, numbers: Sequence[int]) -> Shares:
         return tuple(numbers[index] / limit for index, limit in self.grid.limits)

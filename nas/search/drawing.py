@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -32,6 +33,17 @@ class Point:
     distributions: Mapping[str, BaseDistribution]
 
 
+@lru_cache(maxsize=1_000)
+def _integers(low: int, high: int, step: int, log: bool) -> IntDistribution:
+    return IntDistribution(low, high, log=log, step=step)
+
+
+@lru_cache(maxsize=1_000)
+def _categories(choices: tuple[Any, ...], types: tuple[type, ...]) -> CategoricalDistribution:
+    """`types` keep 1.0 apart from 1."""
+    return CategoricalDistribution(choices)
+
+
 class Chooser:
     """A picker that has each choice made by a function, and writes it down."""
 
@@ -42,12 +54,12 @@ class Chooser:
 
     def suggest_int(self, name: str, low: int, high: int, *, step: int = 1, log: bool = False) -> int:
         """A number from low to high in steps."""
-        chosen: int = self.suggest(name, IntDistribution(low, high, log=log, step=step))
+        chosen: int = self.suggest(name, _integers(low, high, step, log))
         return chosen
 
     def suggest_categorical(self, name: str, choices: Sequence[Any]) -> Any:
         """One of the choices."""
-        return self.suggest(name, CategoricalDistribution(choices))
+        return self.suggest(name, _categories(tuple(choices), tuple(map(type, choices))))
 
     def suggest(self, name: str, distribution: BaseDistribution) -> Any:
         """One of the values of a distribution; the same again for a name asked for twice."""

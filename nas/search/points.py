@@ -15,6 +15,9 @@ from nas.search.surrogate import Encoder, Floats, logarithms
 POOL, DRAWS, FRESH = 500, 2_000, 2
 """So many points stand by, of at most so many draws; with each ask so many new ones come."""
 
+FAR_ON, FILLING = 100, 6
+"""Where so many points are taken at the first ask already, the pool fills by so many with each ask: nobody waits."""
+
 FROM_TOP = 40
 """Of the points standing by so many of the highest order are never given up for new ones."""
 
@@ -54,11 +57,11 @@ Alike = Callable[[Mapping[str, Any]], Point]
 class Seen:
     """A point as made, and the share of the tightest limit that it takes.
 
-    `key` is the same for the same choices; the `trends` are what the model is told of beside the choices, by each way
-    to order points: that of the order first.
+    `key` is the same for the same choices as made; the `trends` are what the model is told of beside the choices, by
+    each way to order points: that of the order first.
     """
 
-    key: Hashable
+    key: int
     point: Point
     use: float
     trends: tuple[tuple[float, ...], ...]
@@ -84,37 +87,47 @@ class Points:
     ) -> None:
         self.draw, self.make, self.limits, self.random, self.alike = draw, make, limits, generator, alike
         self.encoder = Encoder()
-        self.taken: set[Hashable] = set()
+        self.taken: set[int] = set()
         self.by = 0
         self.pool: list[Seen] = []
         """Those that stand by, of the highest order first."""
-        self._standing: set[Hashable] = set()
+        self._standing: set[int] = set()
         self._filled = False
         self._made: dict[Hashable, Seen | None] = {}
-        self._around: dict[Hashable, list[Seen]] = {}
+        self._around: dict[int, list[Seen]] = {}
 
     def look(self, named: Mapping[str, Any]) -> Seen | None:
         """What a draw becomes and costs; None where nothing, or it is no draw of the space."""
         key = tuple(named.items())
+        if key in self._made:
+            return self._made[key]
+        try:
+            # What the space cannot draw is not given to whoever makes.
+            return self._of(replayed(self.draw, named)[1])
+        except ValueError:
+            return None
+
+    def _of(self, point: Point) -> Seen | None:
+        """What a point of the space becomes and costs; None where nothing."""
+        key = tuple(point.named.items())
         if key not in self._made:
             if len(self._made) >= MOST_REMEMBERED:
                 self._made.clear()
-            self._made[key] = self._looked(named)
+            self._made[key] = self._looked(point)
         return self._made[key]
 
-    def _looked(self, named: Mapping[str, Any]) -> Seen | None:
+    def _looked(self, point: Point) -> Seen | None:
         try:
-            # What the space cannot draw is not given to whoever makes.
-            _, point = replayed(self.draw, named)
             made = self.make(point.named)
             if made is None:
                 return None
-            _, point = replayed(self.draw, made.named)
+            if made.named != point.named:
+                _, point = replayed(self.draw, made.named)
         except ValueError:
             return None
         use = max((made.costs[name] / limit for name, limit in self.limits.items()), default=1.0)
         trends = tuple((one,) for one in made.orders) or (_usual_trends(made.costs),)
-        return Seen(tuple(point.named.items()), point, use, trends, self.encoder, self.alike)
+        return Seen(key_of(made.named), point, use, trends, self.encoder, self.alike)
 
     def order(self, one: Seen) -> float:
         """What is expected of a point before anything is known; more is better."""
@@ -141,7 +154,7 @@ class Points:
     def drawn(self, most: int) -> Iterator[Seen]:
         """What so many random draws become, those left out that nothing can be made of."""
         for _ in range(most):
-            one = self.look(drawn(self.draw, self.random).named)
+            one = self._of(drawn(self.draw, self.random))
             if one is not None:
                 yield one
 
@@ -150,7 +163,7 @@ class Points:
         if one.key not in self._around:
             if len(self._around) >= MOST_AROUND:
                 self._around.clear()
-            looked = (self.look(other.named) for other in neighbours(self.draw, one.point, self.random))
+            looked = (self._of(other) for other in neighbours(self.draw, one.point, self.random))
             found = {other.key: other for other in looked if other is not None and other.use <= 1}
             found.pop(one.key, None)
             self._around[one.key] = list(found.values())
@@ -158,11 +171,13 @@ class Points:
 
     def refresh(self) -> None:
         """Have points within the limits stand by, those of the highest order among them; later add a few new ones."""
-        if self._filled:
-            self._stand_by(one for one in self.drawn(FRESH) if one.use <= 1)
+        if self._filled or len(self.taken) >= FAR_ON:
+            count = FRESH if self._filled else FILLING
+            self._filled = self._filled or len(self.pool) >= POOL
+            self._stand_by(one for one in self.drawn(count) if one.use <= 1)
             return
         self._filled = True
-        points: dict[Hashable, Seen] = {}
+        points: dict[int, Seen] = {}
         for one in self.drawn(DRAWS):
             if one.use <= 1:
                 points[one.key] = one
@@ -190,6 +205,11 @@ class Points:
                 break
             top = further
         return top
+
+
+def key_of(named: Mapping[str, Any]) -> int:
+    """The same for the same choices in any order; what takes little room, since a long search remembers many."""
+    return hash(frozenset(named.items()))
 
 
 def _usual_trends(costs: Costs) -> tuple[float, ...]:

@@ -107,7 +107,7 @@ def _shrunk(grid: WidthGrid, targets: tuple[int, ...], drawn: Point, fill: bool)
     if narrowest.use > 1 and grid.is_free:
         return None
     if narrowest.use > 1:
-        return (closest(grid, drawn, BAND) if fill else None) or closest(grid, drawn, 0.0)
+        return closest(grid, drawn, BAND, 0.0) if fill else closest(grid, drawn, 0.0)
     low = min(values[0] / target for values, target in zip(grid.values, targets, strict=True))
     found = _scaled(grid, targets, narrowest, low, 1.0)
     return _filled(grid, targets, found) if fill and grid.limits else found

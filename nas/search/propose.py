@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from heapq import nlargest
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.samplers import BaseSampler
@@ -20,6 +21,7 @@ from nas.search.drawing import replayed
 from nas.search.memory import Memory
 from nas.search.named import make_sampler, quiet, sampler_for
 from nas.search.project import Projected, project
+from nas.search.sampler import REMEMBERED, BudgetSampler
 from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
 
@@ -32,7 +34,18 @@ RANDOM_DRAWS = 200
 MOST_DRAWS = 20_000
 """A space of at most so many draws is gone through whole; of a larger one so many are drawn at random."""
 
+MOST_TRIALS = 2_000
+"""Our own sampler is told of so many trials at once, and its in-memory study then begins anew."""
+
 _STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
+
+
+class End(NamedTuple):
+    """How the training of a network ended."""
+
+    state: str
+    accuracy: float | None
+    epochs_done: int
 
 
 class Proposer:
@@ -66,7 +79,7 @@ class Proposer:
         """Fingerprints of the study's networks and of those proposed to it."""
         self.open: dict[str, Trial | int] = {}
         """The in-memory trials under way by fingerprint: our own asks, and numbers of those that stand for others'."""
-        self.ended: dict[str, TrialRecord] = {}
+        self.ended: dict[str, End] = {}
         self.asks = MOST_ASKS
         self.in_order = space.draws()
         self.used_up = False
@@ -81,15 +94,18 @@ class Proposer:
         """Take in what became of the study's trials; running ones count as taken."""
         if records and not self.known:
             self._set_out(len(records))
+        told = self._bounded(records)
         for record in records:
-            self._is_tried(_stage_blocks(self.space, record.params))
+            if self.missing:
+                self._is_tried(_stage_blocks(self.space, record.params))
             new, over = record.fingerprint not in self.known, record.state in _STATES
             self.known.add(record.fingerprint)
-            if new and not over:
+            if new and not over and record.number in told:
                 self._place(record.fingerprint, record.draw)
             if over and record.fingerprint not in self.ended:
-                self.ended[record.fingerprint] = record
-                self._close(record)
+                self.ended[record.fingerprint] = End(record.state, record.accuracy, record.epochs_done)
+                if record.number in told or record.fingerprint in self.open:
+                    self._close(record)
 
     def ask(self) -> Candidate | None:
         """A network within the budget that the study does not know, or None where no new one is found.
@@ -102,6 +118,27 @@ class Proposer:
     def taken(self, candidate: Candidate) -> None:
         """Another study is training the network: do not propose it again before everything else is known."""
         self.elsewhere.append(candidate)
+
+    def _bounded(self, records: Sequence[TrialRecord]) -> Collection[int]:
+        """The numbers of the records that become in-memory trials.
+
+        All of them, but where our own sampler would be told too many: then those that it would remember, the best and
+        the latest, while it passes the others over. Its cost then does not grow with the study.
+        """
+        sampler, everything = self.study.sampler, {record.number for record in records}
+        if not isinstance(sampler, BudgetSampler):
+            return everything
+        if len(self.study.get_trials(deepcopy=False)) >= MOST_TRIALS:
+            self._begin_anew(sampler)
+        if len(records) <= MOST_TRIALS:
+            return everything
+        sampler.pass_over(record.params for record in records)
+        return {record.number for record in remembered(records)}
+
+    def _begin_anew(self, sampler: BudgetSampler) -> None:
+        """Another in-memory study in place of one that has grown long; the sampler keeps what it knows."""
+        sampler.leave(self.study)
+        self.study, self.open = optuna.create_study(direction="maximize", sampler=sampler), {}
 
     def _set_out(self, trials: int) -> None:
         """Draw other numbers than the workers before, who began this study with the same seed."""
@@ -257,7 +294,7 @@ class Proposer:
         )
         return True
 
-    def _tell(self, trial: Trial, record: TrialRecord | None) -> None:
+    def _tell(self, trial: Trial, record: TrialRecord | End | None) -> None:
         """End an in-memory trial as the record of its network ended; without one nothing came of it."""
         if record is not None and record.state == COMPLETE:
             self.study.tell(trial, record.accuracy)
@@ -266,6 +303,17 @@ class Proposer:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, state=TrialState.FAIL)
+
+
+def remembered(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Of many records those that our own sampler remembers: the best and the latest of those over, and those under way.
+
+    In the order given.
+    """
+    over = [record for record in records if record.state in _STATES and record.accuracy is not None]
+    best = nlargest(REMEMBERED, over, key=lambda one: one.accuracy or 0.0)
+    kept = {one.number for one in [*best, *over[-REMEMBERED:]]}
+    return [record for record in records if record.number in kept or record.state not in _STATES]
 
 
 def _stage_blocks(space: Space, params: Mapping[str, Value]) -> set[str]:

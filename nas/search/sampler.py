@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from bisect import insort
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.drawing import Drawing, Point, any_of, flat
 from nas.search.memory import rank_correlation
-from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen
+from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen, key_of
 from nas.search.surrogate import Floats, Surrogate, stacked
 
 FIRST_IN_ORDER = 3
@@ -86,6 +86,17 @@ class BudgetSampler(BaseSampler):
     def _set_space(self, draw: Drawing) -> None:
         self.points = Points(draw, self.make, self.limits, self.random, self.alike)
 
+    def pass_over(self, points: Iterable[Mapping[str, Any]]) -> None:
+        """Propose none of these, given by their choices as made: they are known, though no trial tells of them."""
+        assert self.points is not None, "a sampler that learns its space from trials cannot be told of others"
+        self.points.taken.update(map(key_of, points))
+
+    def leave(self, study: Study) -> None:
+        """Take in the last of a study, before another one takes its place: what the trials told is kept."""
+        if self.points is not None:
+            self._read(self.points, study)
+        self.read, self.open = 0, []
+
     def reseed_rng(self) -> None:
         """Draw other numbers than the process that this one was copied from."""
         seed = random.SystemRandom().randrange(2**31)
@@ -123,7 +134,7 @@ class BudgetSampler(BaseSampler):
         """Any value, for what is not in the space."""
         return any_of(param_distribution, self.random, param_name)
 
-    def _read(self, points: Points, study: Study, own: int) -> None:
+    def _read(self, points: Points, study: Study, own: int | None = None) -> None:
         """Take in the trials that are new or have ended since; points of those under way count as taken."""
         trials = study.get_trials(deepcopy=False)
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0

@@ -40,6 +40,7 @@ class StageCosts:
         self._known: dict[tuple[int, int], Numbers | None] = {}
         self._rest_known: dict[int, Numbers | None] = {}
         self._allowed: dict[tuple[int, int], bool] = {}
+        self._live: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, ...]] = {}
 
     def numbers(self, before: int, width: int) -> Numbers | None:
         """What the stage costs from `before` channels to `width`, or None where a block vetoes or breaks."""
@@ -102,6 +103,13 @@ class StageCosts:
                 self._valid(pick, width, width, 1) for pick in self.rest
             )
         return self._allowed[pair]
+
+    def live(self, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of the channels in from which the stage leads to some of the channels out."""
+        key = (before, after)
+        if key not in self._live:
+            self._live[key] = tuple(c for c in before if any(self.allows(c, width) for width in after))
+        return self._live[key]
 
     def _valid(self, pick: Pick, before: int, width: int, stride: int) -> bool:
         try:

@@ -35,7 +35,7 @@ class WidthGrid:
         limits: Limits,
     ) -> None:
         self.stages, self.channels, self.head, self.limits = stages, channels, head, limits
-        self.values = self._consistent([sorted(row) for row in values])
+        self.values = self._consistent([tuple(sorted(row)) for row in values])
         self._points: dict[tuple[int, ...], Point] = {}
 
     @property
@@ -43,15 +43,13 @@ class WidthGrid:
         """Whether any widths at all are left that every block takes."""
         return bool(self.values[0])
 
-    def _consistent(self, values: list[list[int]]) -> list[list[int]]:
+    def _consistent(self, values: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
         """From the last place forward, so that picking from the first on never ends in a dead end."""
-        kept: list[list[int]] = [values[-1]]
+        kept = [values[-1]]
         for place in range(len(values) - 1, -1, -1):
-            before = values[place - 1] if place else [self.channels]
-            allows = self.stages[place].allows
-            live = [width for width in before if any(allows(width, after) for after in kept[0])]
-            kept.insert(0, live)
-        return kept[1:] if kept[0] else [[] for _ in values]
+            before = values[place - 1] if place else (self.channels,)
+            kept.insert(0, self.stages[place].live(before, kept[0]))
+        return kept[1:] if kept[0] else [() for _ in values]
 
     def point(self, widths: tuple[int, ...]) -> Point:
         """What the network of these widths costs."""

@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import pairwise, product
 from typing import Any, Protocol
 
@@ -276,11 +277,20 @@ def _pick(picker: Picker, name: str, values: Sequence[Any]) -> Any:
     """One of the values; evenly spaced numbers as a range, so that a sampler knows their order."""
     if len(values) == 1:
         return values[0]
-    if all(type(value) is int for value in values):
-        step = values[1] - values[0]
-        if step > 0 and all(b - a == step for a, b in pairwise(values)):
-            return picker.suggest_int(name, values[0], values[-1], step=step)
-    return picker.suggest_categorical(name, tuple(values))
+    values = tuple(values)
+    step = _step(values, tuple(map(type, values)))
+    return (
+        picker.suggest_int(name, values[0], values[-1], step=step) if step else picker.suggest_categorical(name, values)
+    )
+
+
+@lru_cache(maxsize=1_000)
+def _step(values: tuple[Any, ...], types: tuple[type, ...]) -> int | None:
+    """The step of ascending, evenly spaced whole numbers; None for other values. `types` keep 1.0 apart from 1."""
+    if any(one is not int for one in types):
+        return None
+    steps = {after - before for before, after in pairwise(values)}
+    return steps.pop() if len(steps) == 1 and min(steps) > 0 else None
 
 
 def _pick_category(picker: Picker, name: str, values: tuple[int, ...]) -> int:

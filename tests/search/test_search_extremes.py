@@ -1,5 +1,6 @@
 """The smallest and the largest network, against every network of small spaces; costs against the walk."""
 
+import math
 from functools import cache
 from itertools import product
 
@@ -118,6 +119,20 @@ def test_closest_finds_widths_in_the_band_wherever_there_are_any(least):
         found = closest(grid, near, least)
         assert (found is not None) == bool(inside)
         assert found is None or found in inside
+        assert found is None or apart(found, near) == pytest.approx(min(apart(point, near) for point in inside))
+
+
+def apart(point, near):
+    return sum(math.log(width / target) ** 2 for width, target in zip(point.widths, near.widths, strict=True))
+
+
+def test_closest_takes_the_next_least_share_where_none_reaches_the_first():
+    costs = Costs(SPACES["late"], REGISTRY, Budget(params=3_000, macs=120_000))
+    for draw in draws(SPACES["late"], 15):
+        grid = costs.grid(draw.skeleton)
+        near = grid.nearest(draw.widths)
+        assert closest(grid, near, 2.0, 0.0) == closest(grid, near, 0.0)
+        assert closest(grid, near, BAND, 0.0) == (closest(grid, near, BAND) or closest(grid, near, 0.0))
 
 
 def test_budget_below_the_smallest_names_it():
