@@ -15,6 +15,11 @@ RUN python3 -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["
     && /opt/nas/bin/pip install ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} --constraint constraints.txt -r needs.txt \
     && rm -rf /opt/nas/lib/python3*/site-packages/torch/include /opt/nas/lib/python3*/site-packages/torch/test
 
+# Tests, and programs that only torch's own developers run.
+RUN cd /opt/nas/lib/python3*/site-packages \
+    && find torch/bin -type f ! -name torch_shm_manager -delete \
+    && find . -type d -name tests -prune -exec rm -rf {} +
+
 COPY README.md LICENSE ./
 COPY nas nas
 COPY plugins plugins

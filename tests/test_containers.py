@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from nas.cli.main import COMMANDS
+from nas.work.launch import STOP_SECONDS
 
 ROOT = Path(__file__).parents[1]
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -57,6 +58,11 @@ def test_workers_start_after_the_schema_and_the_schema_after_the_database():
     assert SERVICES["migrate"]["depends_on"]["database"]["condition"] == "service_healthy"
     assert SERVICES["worker"]["depends_on"]["migrate"]["condition"] == "service_completed_successfully"
     assert "healthcheck" in SERVICES["database"]
+
+
+def test_workers_are_given_twice_the_time_to_stop_that_their_processes_have():
+    [minutes] = re.fullmatch(r"(\d+)m", SERVICES["worker"]["stop_grace_period"]).groups()
+    assert 60 * int(minutes) >= 2 * STOP_SECONDS
 
 
 def test_any_number_of_workers_can_be_started():
