@@ -25,7 +25,7 @@ lint: .venv/installed-dev
 
 bench: .venv/installed-dev
 	$(BIN)/python benchmarks/proposals.py
-	$(BIN)/python benchmarks/workers.py --workers 32 --trials 1000 --seconds 0.2 --kill-every 0.5
+	$(BIN)/python benchmarks/workers.py
 
 # Hours on an idle machine; with Keras beside torch it is measured too.
 bench-train: .venv/installed-dev

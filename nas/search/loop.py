@@ -10,7 +10,7 @@ from nas.arch.record import Candidate, Claim, StudyRecord, TrialRecord
 from nas.store.claims import Answer, claim
 from nas.store.engine import Storage
 from nas.store.leases import take_up
-from nas.store.status import counts
+from nas.store.status import outlook
 from nas.store.studies import find_study, mark_exhausted
 from nas.store.trials import history_since
 
@@ -49,8 +49,9 @@ class Search:
 
         The search's whole way: propose within the budget, ask whether it is known, claim it before training.
         """
-        left = take_up(self.storage, self.study, self.owner, LEASE_SECONDS)
-        while left is None and self._lacking() > 0:
+        ahead = outlook(self.storage, self.study.id)
+        left = take_up(self.storage, self.study, self.owner, LEASE_SECONDS) if ahead.left else None
+        while left is None and ahead.lacking > 0:
             self.revision, changed = history_since(self.storage, self.study.id, self.revision)
             self.proposer.learn(changed)
             candidate = self.proposer.ask()
@@ -65,24 +66,14 @@ class Search:
                 # Not now; but a trial may yet fail and be replaced, or the other study may stop.
                 self.proposer.taken(candidate)
                 return None
+            ahead = outlook(self.storage, self.study.id)
         return left
 
     def unfinished(self) -> bool:
         """Whether work is left, or may still come: a trial lacks, or one is held whose worker may die or fail."""
-        if find_study(self.storage, self.study.name).halt or self._outdated():
-            return False
-        numbers = counts(self.storage, self.study.id)
-        return numbers["running"] + numbers["waiting"] > 0 or self._lacking() > 0
+        return outlook(self.storage, self.study.id).unfinished and not self._outdated()
 
     def _outdated(self) -> bool:
         """Whether a comparison has been given candidates since this worker read it: another one must go on."""
         listed = self.study.config.get("architecture")
         return listed is not None and find_study(self.storage, self.study.name).config["architecture"] != listed
-
-    def _lacking(self) -> int:
-        """How many new trials the study still wants; 0 once no new network is found or too many trials failed."""
-        record = find_study(self.storage, self.study.name)
-        numbers = counts(self.storage, self.study.id)
-        if record.halt or record.exhausted or numbers["failed"] > record.trials:
-            return 0
-        return record.trials - sum(numbers.values()) + numbers["failed"]

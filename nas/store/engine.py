@@ -18,6 +18,7 @@ from sqlalchemy import (
     Connection,
     Double,
     Engine,
+    Text,
     create_engine,
     inspect,
     text,
@@ -34,12 +35,29 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from nas.errors import ConnectionLost, StorageError
 from nas.store import postgresql, sqlite
-from nas.store.outage import OUTAGE_SECONDS, is_lost, lasting, reason_of, state_of, waited_for
+from nas.store.outage import OUTAGE_SECONDS, Crowd, is_lost, lasting, reason_of, state_of, waited_for
 from nas.store.tables import SCHEMA, VERSION_TABLE
 from nas.store.urls import DRIVERS, parse_url, shown, sqlite_file
 
 NO_PRIVILEGE = "42501"
 """The SQLSTATE of what a role may not do: for whoever runs the server to mend, not for us."""
+
+
+class cut_off_if_frozen(FunctionElement[str]):
+    """Has the server end the transaction if it stands still; for one that does not wait to be the only writer."""
+
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(cut_off_if_frozen, "sqlite")
+def _never(element: Any, compiler: Any, **options: Any) -> str:
+    return "NULL"
+
+
+@compiles(cut_off_if_frozen)
+def _guard(element: Any, compiler: Any, **options: Any) -> str:
+    return postgresql.GUARD.replace(":frozen", f"'{postgresql.frozen_milliseconds()}'")
 
 
 class database_clock(FunctionElement[float]):
@@ -70,25 +88,43 @@ class Storage:
     shown: str
     engine: Engine = field(repr=False)
     patience_seconds: float = 0.0
+    crowd: Crowd = field(default_factory=Crowd, repr=False, compare=False)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A connection in a transaction that only looks: it waits for no writer and is rolled back.
+        """A connection in a transaction that only looks, and waits for no writer.
 
         All that it sees is of one moment.
         """
         with translated(self.shown), self._begun(writing=False)[0] as connection:
             yield connection
+            if self.engine.dialect.name == "postgresql":
+                connection.commit()  # after a rollback psycopg forgets the statements that the server has prepared
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def glance(self) -> Iterator[Connection]:
+        """A connection without a transaction, for a statement that only looks: that is a third of the round trips."""
+        if self.engine.dialect.name == "sqlite":
+            with self.read() as connection:
+                yield connection
+            return
+        with translated(self.shown), waited_for(self._glancing, self.patience_seconds, self.shown) as connection:
+            yield connection
+
+    def _glancing(self) -> Connection:
+        return self.engine.connect().execution_options(**postgresql.NO_TRANSACTION)
+
+    @contextmanager
+    def write(self, *, alone: bool = True) -> Iterator[Connection]:
         """A connection in a transaction that no other writer shares, committed at the end or rolled back.
 
-        What is read in it is therefore still true when it is written upon: claims and counts are exact. Raises
-        ConnectionLost where the server went away before the changes were kept.
+        What is read in it is therefore still true when it is written upon: claims and counts are exact. Not `alone`,
+        it waits for no other writer where the database lets in several: for a trial's holder, who writes of this trial
+        alone, and of nothing that others count. Raises ConnectionLost where the server went away before the changes
+        were kept; done again, what is written not `alone` has to come to the same.
         """
         with translated(self.shown):
-            connection, number = self._begun(writing=True)
+            connection, number = self._begun(writing=True, alone=alone)
             with connection:
                 yield connection
                 self._commit(connection, number)
@@ -101,13 +137,22 @@ class Storage:
                 connection.detach()
                 connection.close()
 
+    def make_room(self) -> None:
+        """`rest` where the server lets in hardly any more: others may be waiting to be let in at all."""
+        if self.engine.dialect.name == "postgresql" and self.crowd.is_there(self._crowded):
+            self.rest()
+
+    def _crowded(self) -> bool:
+        with self.glance() as connection:
+            return postgresql.is_crowded(connection)
+
     def close(self) -> None:
         """Give back the connections."""
         self.engine.dispose()
 
-    def _begun(self, writing: bool) -> tuple[Connection, int | None]:
-        """A connection in a transaction, and of one that writes to PostgreSQL its number."""
-        return waited_for(lambda: _begin(self.engine, writing), self.patience_seconds, self.shown)
+    def _begun(self, writing: bool, alone: bool = False) -> tuple[Connection, int | None]:
+        """A connection in a transaction, and of one that writes alone to PostgreSQL its number."""
+        return waited_for(lambda: _begin(self.engine, writing, alone), self.patience_seconds, self.shown)
 
     def _commit(self, connection: Connection, number: int | None) -> None:
         try:
@@ -174,6 +219,8 @@ def connect(url: URL) -> Storage:
         raise StorageError(f"{shown(url)}: its driver is not installed; pip install '{wanted}'") from error
     if engine.dialect.name == "sqlite":
         sqlite.take_over(engine)
+    else:
+        postgresql.take_over(engine)
     return Storage(url.render_as_string(hide_password=False), shown(url), engine)
 
 
@@ -184,7 +231,7 @@ def engine_options(url: URL, *, pooled: bool = True) -> dict[str, Any]:
     return postgresql.options(url, pooled=pooled)
 
 
-def _begin(engine: Engine, writing: bool) -> tuple[Connection, int | None]:
+def _begin(engine: Engine, writing: bool, alone: bool) -> tuple[Connection, int | None]:
     connection = engine.connect()
     try:
         if engine.dialect.name == "sqlite":
@@ -194,7 +241,7 @@ def _begin(engine: Engine, writing: bool) -> tuple[Connection, int | None]:
         isolation: dict[str, Any] = postgresql.NEWEST if writing else postgresql.ONE_SNAPSHOT
         connection = connection.execution_options(**isolation)
         connection.begin()
-        return connection, postgresql.enter(connection) if writing else None
+        return connection, postgresql.enter(connection) if writing and alone else None
     except BaseException:
         connection.close()
         raise

@@ -6,18 +6,49 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, delete, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, exists, or_, select, update
 
 from nas.arch.record import COMPLETE, FAILED, RUNNING, WAITING, Claim, StudyRecord
 from nas.store.claims import claim_key, taken_over
 from nas.store.engine import Storage, database_clock
 from nas.store.outage import lasting
-from nas.store.rows import claim_of, held_by, next_revision, same_question
+from nas.store.rows import NEXT_REVISION, claim_of, held_by, same_question
 from nas.store.studies import is_halted
 from nas.store.tables import checkpoint, epoch, trial
 
 MAX_DEATHS = 3
 """How many workers in a row may die on a trial, none of them ending an epoch; the next counts as its failure."""
+
+
+def _busy() -> ColumnElement[bool]:
+    """Trials whose claim was given up to another study, which is at the same question now."""
+    other = trial.alias("other")
+    same = same_question(other.c.fingerprint, other.c.dataset_hash, other.c.recipe_hash, other.c.seed)
+    live = (other.c.claim.is_not(None), other.c.state == RUNNING, other.c.lease >= database_clock())
+    return and_(trial.c.claim.is_(None), exists().where(same, *live))
+
+
+_dead = and_(trial.c.state == RUNNING, trial.c.lease < database_clock())
+# Both `in_`, which says nothing new, and the sum in the order lead SQLite to the index on states, where few rows are
+# unended; it would else walk through all trials in the order of their numbers.
+_unheld = (trial.c.state.in_([WAITING, RUNNING]), or_(trial.c.state == WAITING, _dead), ~_busy())
+
+ABANDONED = select(trial.c.id).where(trial.c.study_id == bindparam("study_id"), *_unheld).limit(1)
+"""A trial of a study that nobody holds."""
+
+# On PostgreSQL whoever holds a trial renews it without waiting for other writers; who is at that just now is alive.
+_TAKEN = (
+    select(trial)
+    .where(trial.c.study_id == bindparam("study_id"), *_unheld)
+    .order_by(trial.c.number + 0)
+    .limit(1)
+    .with_for_update(skip_locked=True, of=trial)
+)
+_BEAT = (
+    update(trial)
+    .where(held_by(bindparam("trial"), bindparam("owner")))
+    .values(lease=database_clock() + bindparam("lease_seconds"))
+)
 
 
 @lasting
@@ -28,12 +59,12 @@ def take_up(storage: Storage, study: StudyRecord, owner: str, lease_seconds: flo
     paused or cancelled.
     """
     with storage.read() as connection:  # most often there is none, and that needs no lock
-        if _abandoned(connection, study.id) is None:
+        if connection.execute(ABANDONED, {"study_id": study.id}).first() is None:
             return None
     with storage.write() as connection:
         if is_halted(connection, study.id):
             return None
-        while (row := _abandoned(connection, study.id)) is not None:
+        while (row := connection.execute(_TAKEN, {"study_id": study.id}).first()) is not None:
             if _known_elsewhere(connection, row):
                 continue
             if row.attempts <= MAX_DEATHS:
@@ -49,9 +80,9 @@ def heartbeat(storage: Storage, trial_id: int, owner: str, lease_seconds: float)
 
     A server that is away is not waited for: whoever beats comes again.
     """
-    with replace(storage, patience_seconds=0.0).write() as connection:
-        held = update(trial).where(held_by(trial_id, owner))
-        return connection.execute(held.values(lease=database_clock() + lease_seconds)).rowcount > 0
+    told = {"trial": trial_id, "owner": owner, "lease_seconds": lease_seconds}
+    with replace(storage, patience_seconds=0.0).write(alone=False) as connection:
+        return connection.execute(_BEAT, told).rowcount > 0
 
 
 @lasting
@@ -68,23 +99,6 @@ def release_owners(storage: Storage, owners: Collection[str]) -> int:
         return _let_go(connection, trial.c.worker.in_(owners))
 
 
-def _abandoned(connection: Connection, study_id: int) -> Row[Any] | None:
-    dead = and_(trial.c.state == RUNNING, trial.c.lease < database_clock())
-    # Both `unended`, which says nothing new, and the sum in the order lead SQLite to the index on states, where few
-    # rows are unended; it would else walk through all trials in the order of their numbers.
-    unended = trial.c.state.in_([WAITING, RUNNING])
-    unheld = select(trial).where(trial.c.study_id == study_id, unended, or_(trial.c.state == WAITING, dead), ~_busy())
-    return connection.execute(unheld.order_by(trial.c.number + 0).limit(1)).first()
-
-
-def _busy() -> ColumnElement[bool]:
-    """Trials whose claim was given up to another study, which is at the same question now."""
-    other = trial.alias("other")
-    same = same_question(other.c.fingerprint, other.c.dataset_hash, other.c.recipe_hash, other.c.seed)
-    live = (other.c.claim.is_not(None), other.c.state == RUNNING, other.c.lease >= database_clock())
-    return and_(trial.c.claim.is_(None), exists().where(same, *live))
-
-
 def _known_elsewhere(connection: Connection, row: Row[Any]) -> bool:
     """Whether another study answered the question since the trial was left; then the trial takes the answer over."""
     if row.claim is not None:
@@ -93,7 +107,7 @@ def _known_elsewhere(connection: Connection, row: Row[Any]) -> bool:
     source = connection.execute(select(trial).where(same, trial.c.state == COMPLETE).order_by(trial.c.id)).first()
     if source is None:
         return False
-    values = taken_over(source) | {"revision": next_revision()}
+    values = taken_over(source) | {"revision": NEXT_REVISION}
     connection.execute(update(trial).where(trial.c.id == row.id).values(values))
     connection.execute(delete(checkpoint).where(checkpoint.c.trial_id == row.id))
     connection.execute(delete(epoch).where(epoch.c.trial_id == row.id))
@@ -103,7 +117,7 @@ def _known_elsewhere(connection: Connection, row: Row[Any]) -> bool:
 def _hold(connection: Connection, row: Row[Any], owner: str, lease_seconds: float) -> None:
     # A claim given up is claimed anew; whoever left another unended trial of the same question gives up its own.
     key = claim_key(row.fingerprint, row.dataset_hash, row.recipe_hash, row.seed)
-    given_up = {"claim": None, "state": WAITING, "lease": 0.0, "revision": next_revision()}
+    given_up = {"claim": None, "state": WAITING, "lease": 0.0, "revision": NEXT_REVISION}
     connection.execute(update(trial).where(trial.c.claim == key, trial.c.id != row.id).values(given_up))
     held = {
         "state": RUNNING,
@@ -111,7 +125,7 @@ def _hold(connection: Connection, row: Row[Any], owner: str, lease_seconds: floa
         "worker": owner,
         "lease": database_clock() + lease_seconds,
         "attempts": row.attempts + 1,
-        "revision": next_revision(),
+        "revision": NEXT_REVISION,
     }
     connection.execute(update(trial).where(trial.c.id == row.id).values(held))
 
@@ -122,12 +136,12 @@ def _give_up(connection: Connection, row: Row[Any]) -> None:
         "claim": None,
         "reason": f"its worker died {row.attempts} times",
         "finished": database_clock(),
-        "revision": next_revision(),
+        "revision": NEXT_REVISION,
     }
     connection.execute(update(trial).where(trial.c.id == row.id).values(ended))
     connection.execute(delete(checkpoint).where(checkpoint.c.trial_id == row.id))
 
 
 def _let_go(connection: Connection, whose: ColumnElement[bool], **values: Any) -> int:
-    waiting = {"state": WAITING, "lease": 0.0, "revision": next_revision()} | values
+    waiting = {"state": WAITING, "lease": 0.0, "revision": NEXT_REVISION} | values
     return connection.execute(update(trial).where(trial.c.state == RUNNING, whose).values(waiting)).rowcount

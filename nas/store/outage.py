@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
@@ -18,6 +19,9 @@ OUTAGE_SECONDS = 600.0
 
 FULL_SECONDS = 120.0
 """How long one is waited for that is there and takes nobody just now."""
+
+LOOK_SECONDS, CROWD_SECONDS = 5.0, 60.0
+"""How often a worker looks whether a server is crowded, and for how long it then keeps no connection open."""
 
 LOST_TRIES = 10
 """How often one and the same thing is done again that was cut off in the middle."""
@@ -38,6 +42,22 @@ Result = TypeVar("Result")
 
 _jitter = random.SystemRandom()  # the global generator is seeded alike in all workers, who would then wait alike
 _log = logging.getLogger(__name__)
+
+
+@dataclass
+class Crowd:
+    """Whether a server has few connections left, looked at now and then; it is believed for a while."""
+
+    looked: float = float("-inf")
+    until: float = float("-inf")
+
+    def is_there(self, look: Callable[[], bool]) -> bool:
+        """What the last look saw, or a new one where that is too long ago."""
+        now = time.monotonic()
+        if now >= max(self.looked + LOOK_SECONDS, self.until):
+            self.looked = now
+            self.until = now + CROWD_SECONDS if look() else now
+        return now < self.until
 
 
 def lasting(act: Callable[Given, Result]) -> Callable[Given, Result]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, text
-from sqlalchemy.exc import DataError
+from sqlalchemy import URL, Connection, Engine, event, text
+from sqlalchemy.exc import DataError, DisconnectionError
 from sqlalchemy.pool import NullPool
 
 WRITERS_LOCK = 0x6E6173
@@ -18,6 +18,12 @@ FROZEN_SECONDS = 60.0
 MOST_CONNECTIONS = 10
 """Of one process at once. One is kept open between two transactions, until `Storage.rest`."""
 
+CROWDED = 0.7
+"""A server is crowded where so much of its connections are taken."""
+
+IDLE_SECONDS = 2.0
+"""A connection that lay idle for so long is tried before it is used."""
+
 WAIT_SECONDS = 600.0
 """How long a thread waits for another of its process to give back a connection."""
 
@@ -25,6 +31,9 @@ DRIVERS = ("postgresql", "postgresql+psycopg")
 
 ONE_SNAPSHOT = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 """Readers see the database as it was at their first statement, as SQLite's do."""
+
+NO_TRANSACTION = {"isolation_level": "AUTOCOMMIT"}
+"""For a single statement."""
 
 NEWEST = {"isolation_level": "READ COMMITTED"}
 """Writers see, once they are let in, what the one before them kept; whatever the server's default."""
@@ -39,9 +48,19 @@ _CONNECT = {
 }
 """libpq's settings where the URL does not say otherwise: a server that vanished is noticed in a minute."""
 
-_ENTER = text(
-    "SELECT set_config('idle_in_transaction_session_timeout', :frozen, true), "
-    "pg_advisory_xact_lock(:lock), txid_current()"
+GUARD = "set_config('idle_in_transaction_session_timeout', :frozen, true)"
+
+_ENTER = text(f"SELECT {GUARD}, pg_advisory_xact_lock(:lock), txid_current()")
+
+
+def frozen_milliseconds() -> str:
+    """`FROZEN_SECONDS` as the server is told it."""
+    return str(int(FROZEN_SECONDS * 1000))
+
+
+_TAKEN = text(
+    "SELECT count(*), current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int "
+    "FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL"
 )
 
 
@@ -52,18 +71,46 @@ def options(url: URL, *, pooled: bool = True) -> dict[str, Any]:
         return {"connect_args": given, "poolclass": NullPool}
     return {
         "connect_args": given,
-        "pool_pre_ping": True,
         "pool_size": 1,
         "max_overflow": MOST_CONNECTIONS - 1,
         "pool_timeout": WAIT_SECONDS,
     }
 
 
+def take_over(engine: Engine) -> None:
+    """Have an engine ask of a connection that lay idle whether the server is still there, before it is used again.
+
+    One used a moment ago is not asked: who finds it cut off does the same again from its start, as `lasting` says.
+    """
+    errors = engine.dialect.loaded_dbapi.Error
+
+    def check(connection: Any, record: Any, _proxy: object) -> None:
+        if time.monotonic() - record.info.get("used", float("inf")) < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except errors as error:
+            raise DisconnectionError from error
+
+    event.listen(engine, "checkin", _note_moment)
+    event.listen(engine, "checkout", check)
+
+
+def _note_moment(_connection: Any, record: Any) -> None:
+    record.info["used"] = time.monotonic()
+
+
 def enter(connection: Connection) -> int:
     """Wait to be the one writer, in the transaction begun; its number."""
-    told = {"frozen": str(int(FROZEN_SECONDS * 1000)), "lock": WRITERS_LOCK}
+    told = {"frozen": frozen_milliseconds(), "lock": WRITERS_LOCK}
     number: int = connection.execute(_ENTER, told).one()[2]
     return number
+
+
+def is_crowded(connection: Connection) -> bool:
+    """Whether most of the connections are taken that the server has for ordinary users."""
+    taken, most = connection.execute(_TAKEN).one()
+    return bool(taken >= CROWDED * most)
 
 
 def kept(engine: Engine, number: int) -> bool:

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, func, select
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, RUNNING, WAITING
 from nas.store.engine import Storage, database_clock
+from nas.store.outage import lasting
 from nas.store.tables import study, trial
 
 
@@ -34,6 +35,7 @@ class _Tally:
     owners: list[str] = field(default_factory=list)
 
 
+@lasting
 def queue(storage: Storage, name: str | None = None) -> list[Queued]:
     """The open studies, or that of a name alone: the highest priority first, of equal ones the oldest."""
     columns = (study.c.id, study.c.name, study.c.priority, study.c.trials, study.c.exhausted)

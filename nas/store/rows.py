@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Table, Text, and_, cast, func, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from nas.arch.record import PRUNED, RUNNING, Claim, EpochRecord, Totals, TrialRecord
 from nas.store.tables import architecture, checkpoint, epoch, study, trial
@@ -20,16 +25,26 @@ def same_question(fingerprint: Any, dataset_hash: Any, recipe_hash: Any, seed: A
     )
 
 
-def held_by(trial_id: int, owner: str) -> ColumnElement[bool]:
+def replacing(table: Table) -> Mapping[str, Insert]:
+    """Statements by dialect that insert a row, or put it in the place of the one with the same key."""
+    found: dict[str, Insert] = {}
+    for dialect, made in (("sqlite", sqlite.insert(table)), ("postgresql", postgresql.insert(table))):
+        key = list(table.primary_key)
+        others = {column.name: made.excluded[column.name] for column in table.c if column not in key}
+        found[dialect] = made.on_conflict_do_update(index_elements=key, set_=others)
+    return found
+
+
+def held_by(trial_id: Any, owner: Any) -> ColumnElement[bool]:
     """The trial, if the owner still holds it. A lease that ran out is good until somebody else takes the trial."""
     return and_(trial.c.id == trial_id, trial.c.state == RUNNING, trial.c.worker == owner)
 
 
-def next_revision() -> ColumnElement[int]:
-    """One more than the study's highest revision, for an UPDATE of trials."""
-    others = trial.alias("others")
-    latest = select(func.max(others.c.revision)).where(others.c.study_id == trial.c.study_id)
-    return func.coalesce(latest.scalar_subquery(), 0) + 1
+_others = trial.alias("others")
+_latest = select(func.max(_others.c.revision)).where(_others.c.study_id == trial.c.study_id)
+
+NEXT_REVISION: ColumnElement[int] = func.coalesce(_latest.scalar_subquery(), 0) + 1
+"""One more than the study's highest revision, for an UPDATE of trials."""
 
 
 def highest(connection: Connection, column: ColumnElement[int], study_id: int, without: int) -> int:
@@ -84,18 +99,47 @@ def claim_of(connection: Connection, row: Row[Any]) -> Claim:
 
 
 def _known_epochs(connection: Connection, row: Row[Any]) -> tuple[EpochRecord, ...]:
-    """The epochs of the longest pruned training, in another study, of what this trial asks."""
     same = same_question(row.fingerprint, row.dataset_hash, row.recipe_hash, row.seed)
-    pruned = select(trial.c.id).where(same, trial.c.state == PRUNED, trial.c.id != row.id)
-    longest = connection.scalar(pruned.order_by(trial.c.epochs_done.desc(), trial.c.id).limit(1))
+    longest = connection.scalar(longest_pruned(same).where(trial.c.id != row.id))
     return () if longest is None else epochs_of(connection, longest)
+
+
+def longest_pruned(same: ColumnElement[bool]) -> Select[int]:
+    """The longest pruned training of a question: the next trial that puts it knows its epochs."""
+    pruned = select(trial.c.id).where(same, trial.c.state == PRUNED)
+    return pruned.order_by(trial.c.epochs_done.desc(), trial.c.id).limit(1)
+
+
+_PARSED = 10_000
+
+
+@lru_cache(_PARSED)
+def _parsed(text: str) -> Any:
+    """The JSON of a column, parsed once: a worker reads every trial at its beginning and at its end, and most of them
+    have blocks and versions in common. Whoever is given it changes nothing in it.
+    """
+    return json.loads(text)
+
+
+_TOTALS = tuple(one.name for one in fields(Totals))
+
+_COLUMNS: tuple[ColumnElement[Any], ...] = (
+    *(trial.c.id, study.c.name, trial.c.number, trial.c.state, trial.c.fingerprint, architecture.c.body),
+    *(cast(column, Text) for column in (architecture.c.blocks, trial.c.draw_json, trial.c.choice_json)),
+    *(trial.c.projected, trial.c.reused, trial.c.accuracy, trial.c.epochs, trial.c.epochs_done, trial.c.seed),
+    *(trial.c.seconds, trial.c.device, trial.c.precision, trial.c.reason, trial.c.worker),
+    *(cast(trial.c.versions, Text), architecture.c.summary, trial.c.started, trial.c.finished, trial.c.repeats),
+    *(trial.c.accuracy_low, trial.c.accuracy_high, trial.c.test_accuracy, trial.c.test_low, trial.c.test_high),
+    *(study.c.scored_on, trial.c.revision, *(trial.c[name] for name in _TOTALS)),
+)
+"""In the order of a record's fields but for the totals, which stand at the end, behind the revision."""
 
 
 def trial_rows() -> Select[Any]:
     """All that `trial_record` needs."""
-    network = (architecture.c.body, architecture.c.blocks, architecture.c.summary)
     return (
-        select(trial, study.c.name.label("study"), study.c.scored_on, *network)
+        select(*_COLUMNS)
+        .select_from(trial)
         .join(study, study.c.id == trial.c.study_id)
         .join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
     )
@@ -103,37 +147,8 @@ def trial_rows() -> Select[Any]:
 
 def trial_record(row: Row[Any]) -> TrialRecord:
     """A row of `trial_rows`."""
-    return TrialRecord(
-        id=row.id,
-        study=row.study,
-        number=row.number,
-        state=row.state,
-        fingerprint=row.fingerprint,
-        body=row.body,
-        blocks=tuple(row.blocks),
-        totals=totals_of(row),
-        draw=row.draw_json,
-        params=row.choice_json,
-        projected=row.projected,
-        reused=row.reused,
-        accuracy=row.accuracy,
-        epochs=row.epochs,
-        epochs_done=row.epochs_done,
-        seed=row.seed,
-        seconds=row.seconds,
-        device=row.device,
-        precision=row.precision,
-        reason=row.reason,
-        worker=row.worker,
-        versions=row.versions,
-        summary=row.summary,
-        started=row.started,
-        finished=row.finished,
-        repeats=row.repeats,
-        accuracy_low=row.accuracy_low,
-        accuracy_high=row.accuracy_high,
-        test_accuracy=row.test_accuracy,
-        test_low=row.test_low,
-        test_high=row.test_high,
-        scored_on=row.scored_on,
-    )
+    values = tuple(row)
+    own, totals = values[: -len(_TOTALS) - 1], values[-len(_TOTALS) :]
+    blocks, draw, params = (_parsed(text) for text in own[6:9])
+    given = (*own[:6], tuple(blocks), Totals(*totals), draw, params, *own[9:20], _parsed(own[20]), *own[21:])
+    return TrialRecord(*given)

@@ -21,8 +21,14 @@ BUSY_SECONDS = 30
 BEGIN_TRIES = 4
 """How often a transaction is begun anew where even that was not long enough."""
 
+DELAYS_SECONDS = (0.001, 0.02)
+"""How long a writer sleeps between two looks at the lock, at first and at most. SQLite itself sleeps up to 0.1 s: the
+lock, held for a millisecond at a time, then lies idle while many wait for it."""
+
 OPTIONS: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
 """What `create_engine` is given."""
+
+_PATIENT = f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}"
 
 Result = TypeVar("Result")
 
@@ -65,7 +71,7 @@ def use_wal(engine: Engine) -> None:
 
 
 def _prepare(connection: Any, _record: object) -> None:
-    connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+    connection.execute(_PATIENT)
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
 
@@ -76,8 +82,33 @@ def _leave_transactions_to_us(connection: Any, _record: object) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    writing = connection.get_execution_options().get("nas_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    raw: Any = connection.connection.dbapi_connection
+    if not connection.get_execution_options().get("nas_write", False):
+        raw.execute("BEGIN")
+        return
+    raw.execute("PRAGMA busy_timeout=0")
+    try:
+        if not _locked_soon(raw):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")  # tells what is in the way
+    finally:
+        raw.execute(_PATIENT)
+
+
+def _locked_soon(raw: sqlite3.Connection) -> bool:
+    """Begin to write soon after the lock of the one writer comes free; False where that cannot be."""
+    delay, longest = DELAYS_SECONDS
+    until = time.monotonic() + BUSY_SECONDS
+    while time.monotonic() < until:
+        try:
+            raw.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if not _is_lock(error):
+                return False
+        else:
+            return True
+        time.sleep(_jitter.uniform(delay / 2, delay))
+        delay = min(1.5 * delay, longest)
+    return False
 
 
 def begin_patiently(connection: Connection) -> Transaction:

@@ -6,14 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, case, exists, func, or_, select
 
 from nas.arch.record import COMPLETE, FAILED, LIMITS, PRUNED, RUNNING, WAITING, StudyRecord, StudyStatus
+from nas.errors import NotFound
+from nas.store.claims import next_number
 from nas.store.engine import Storage, database_clock
+from nas.store.leases import ABANDONED
 from nas.store.outage import lasting
 from nas.store.ranking import leaders
 from nas.store.studies import find_study, list_studies
-from nas.store.tables import trial
+from nas.store.tables import study, trial
 
 _held = and_(trial.c.state == RUNNING, trial.c.lease > database_clock())
 _unheld = or_(trial.c.state == WAITING, and_(trial.c.state == RUNNING, ~_held))
@@ -25,6 +28,20 @@ _COUNTED: Mapping[str, ColumnElement[bool]] = {
     RUNNING: _held,
     WAITING: _unheld,
 }
+
+
+_HERE = trial.c.study_id == bindparam("study_id")
+
+_OUTLOOK: Select[Any] = select(
+    study.c.trials,
+    study.c.exhausted,
+    study.c.halt,
+    select(func.max(trial.c.number)).where(_HERE).scalar_subquery().label("number"),
+    select(func.count()).where(_HERE, trial.c.state == FAILED).scalar_subquery().label("failed"),
+    select(func.count()).where(_HERE, trial.c.state.in_([RUNNING, WAITING])).scalar_subquery().label("unended"),
+    ABANDONED.scalar_subquery().label("left"),
+).where(study.c.id == bindparam("study_id"))
+"""A few looks into indexes, however many trials there are: every worker asks this before every trial."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,33 @@ class StudyLine:
     best_accuracy: float | None
     seconds: float
     priority: int
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """What a worker may find to do in a study. `left`: a trial that nobody holds. `lacking`: so many new ones."""
+
+    left: bool
+    unended: int
+    lacking: int
+    halted: bool
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether work is left, or may still come: a trial lacks, or one is held whose worker may die or fail."""
+        return not self.halted and (self.unended > 0 or self.lacking > 0)
+
+
+@lasting
+def outlook(storage: Storage, study_id: int) -> Outlook:
+    """What there may be to do in a study. Raises NotFound where it was removed."""
+    with storage.glance() as connection:
+        row = connection.execute(_OUTLOOK, {"study_id": study_id}).first()
+    if row is None:
+        raise NotFound(f"study {study_id} is no longer in {storage.shown}")
+    over = row.halt or row.exhausted or row.failed > row.trials
+    lacking = 0 if over else row.trials - next_number(row.number) + row.failed
+    return Outlook(row.left is not None and not row.halt, row.unended, max(0, lacking), bool(row.halt))
 
 
 @lasting

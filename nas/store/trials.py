@@ -3,25 +3,80 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import asdict
-from typing import Any
+from enum import StrEnum
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Integer, Text, bindparam, case, delete, func, select, update
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, VALIDATION, EpochRecord, Outcome, Standing, Trained, TrialRecord
-from nas.store.engine import Storage, database_clock
+from nas.store.engine import Storage, cut_off_if_frozen, database_clock
 from nas.store.outage import lasting
-from nas.store.rows import epochs_of, held_by, next_revision, trial_record, trial_rows
+from nas.store.rows import NEXT_REVISION, epochs_of, held_by, replacing, trial_record, trial_rows
 from nas.store.tables import architecture, checkpoint, epoch, study, trial
 from nas.store.weights import put_weights
 
 ENDED = (COMPLETE, PRUNED, FAILED)
 
+_GIVEN = ("accuracy", "accuracy_low", "accuracy_high", "seconds", "device", "precision", "reason")
+"""What a trial takes of its outcome as it is."""
+
 MOST_PEERS = 1_000
 """A trial is compared with so many of the latest: at the end of every epoch, however long the study."""
 
 
+class Noted(StrEnum):
+    """What became of an epoch's record."""
+
+    LOST = "lost"
+    """Nothing was written: the trial is the owner's no longer."""
+    KEPT = "kept"
+    HALTED = "halted"
+    """Kept; and the study is paused or cancelled, so the trial is to end here."""
+
+
+_held = held_by(bindparam("trial"), bindparam("owner"))
+_done = bindparam("done", type_=Integer)
+
+_PROGRESS = (
+    update(trial)
+    .where(_held)
+    .values(
+        epochs_done=case((trial.c.epochs_done < _done, _done), else_=trial.c.epochs_done),
+        attempts=1,
+        lease=database_clock() + bindparam("lease_seconds"),
+    )
+    .returning(select(study.c.halt).where(study.c.id == trial.c.study_id).scalar_subquery(), cut_off_if_frozen())
+)
+_FORGET_CHECKPOINT = delete(checkpoint).where(checkpoint.c.trial_id == bindparam("trial"))
+_EPOCH, _CHECKPOINT = replacing(epoch), replacing(checkpoint)
+
+
 @lasting
+def note_epoch(
+    storage: Storage,
+    trial_id: int,
+    owner: str,
+    record: EpochRecord,
+    checkpoint_blob: bytes | None,
+    lease_seconds: float,
+) -> Noted:
+    """Write an epoch down, with the checkpoint to go on from after it, and hold the trial for another while.
+
+    An epoch done again replaces its record; without a checkpoint the one before stays. An epoch ended clears the trial
+    of earlier workers' deaths.
+    """
+    told = {"trial": trial_id, "owner": owner, "done": record.epoch, "lease_seconds": lease_seconds}
+    with storage.write(alone=False) as connection:
+        held = connection.execute(_PROGRESS, told).first()
+        if held is None:
+            return Noted.LOST
+        dialect = connection.dialect.name
+        connection.execute(_EPOCH[dialect], {"trial_id": trial_id, **vars(record)})
+        if checkpoint_blob is not None:
+            saved = {"trial_id": trial_id, "epoch": record.epoch, "blob": checkpoint_blob}
+            connection.execute(_CHECKPOINT[dialect], saved)
+    return Noted.HALTED if held[0] else Noted.KEPT
+
+
 def record_epoch(
     storage: Storage,
     trial_id: int,
@@ -30,21 +85,27 @@ def record_epoch(
     checkpoint_blob: bytes | None,
     lease_seconds: float,
 ) -> bool:
-    """Write an epoch down, with the checkpoint to go on from after it, and hold the trial for another while.
+    """Whether an epoch was written down, as `note_epoch` does."""
+    return note_epoch(storage, trial_id, owner, record, checkpoint_blob, lease_seconds) is not Noted.LOST
 
-    False, and nothing written, where the trial is the owner's no longer. An epoch done again replaces its record;
-    without a checkpoint the one before stays. An epoch ended clears the trial of earlier workers' deaths.
-    """
-    with storage.write() as connection:
-        if not _progress(connection, trial_id, owner, record.epoch, lease_seconds):
-            return False
-        connection.execute(delete(epoch).where(epoch.c.trial_id == trial_id, epoch.c.epoch == record.epoch))
-        connection.execute(insert(epoch).values(trial_id=trial_id, **asdict(record)))
-        if checkpoint_blob is not None:
-            connection.execute(delete(checkpoint).where(checkpoint.c.trial_id == trial_id))
-            saved = {"trial_id": trial_id, "epoch": record.epoch, "blob": checkpoint_blob}
-            connection.execute(insert(checkpoint).values(saved))
-    return True
+
+_state = bindparam("ends", type_=Text)
+
+_END = (
+    update(trial)
+    .where(_held)
+    .values(
+        state=_state,
+        claim=case((_state == COMPLETE, trial.c.claim)),
+        # Of a failed one as recorded, epoch by epoch.
+        epochs_done=case((_state == FAILED, trial.c.epochs_done), else_=bindparam("done", type_=Integer)),
+        versions=bindparam("with", type_=trial.c.versions.type),
+        **{name: bindparam(f"its_{name}", type_=trial.c[name].type) for name in _GIVEN},
+        lease=0.0,
+        finished=database_clock(),
+        revision=NEXT_REVISION,
+    )
+)
 
 
 @lasting
@@ -55,10 +116,13 @@ def finish(storage: Storage, trial_id: int, owner: str, outcome: Outcome) -> boo
     among the best of its study.
     """
     assert outcome.state in ENDED, outcome.state
+    told = {f"its_{name}": getattr(outcome, name) for name in _GIVEN}
+    told["its_reason"] = outcome.reason.replace("\0", "")  # PostgreSQL keeps no NUL in a text
+    told |= {"ends": outcome.state, "done": outcome.epochs, "with": dict(outcome.versions)}
     with storage.write() as connection:
-        if not _end(connection, trial_id, owner, outcome):
+        if connection.execute(_END, told | {"trial": trial_id, "owner": owner}).rowcount == 0:
             return False
-        connection.execute(delete(checkpoint).where(checkpoint.c.trial_id == trial_id))
+        connection.execute(_FORGET_CHECKPOINT, {"trial": trial_id})
         if outcome.state == COMPLETE and outcome.weights is not None:
             put_weights(connection, trial_id, outcome.weights)
     return True
@@ -79,7 +143,7 @@ def confirm_trial(
     values = dict(zip(("test_accuracy", "test_low", "test_high"), test, strict=True))
     of_trial = update(trial).where(trial.c.id == trial_id, trial.c.state == COMPLETE)
     with storage.write() as connection:
-        connection.execute(of_trial.values(values | {"revision": next_revision()}))
+        connection.execute(of_trial.values(values | {"revision": NEXT_REVISION}))
         if weights is not None:
             put_weights(connection, trial_id, weights)
 
@@ -109,12 +173,18 @@ def history(storage: Storage, study_id: int, after_id: int = 0) -> list[TrialRec
     return trials(storage, study_id, after_id=after_id)
 
 
+_CHANGED = (
+    trial_rows()
+    .where(trial.c.study_id == bindparam("study_id"), trial.c.revision > bindparam("revision"))
+    .order_by(trial.c.revision, trial.c.id)
+)
+
+
 @lasting
 def history_since(storage: Storage, study_id: int, revision: int) -> tuple[int, list[TrialRecord]]:
     """The study's trials that began or changed state after a revision (0: all), and the revision to ask from next."""
-    changed = trial_rows().where(trial.c.study_id == study_id, trial.c.revision > revision)
-    with storage.read() as connection:
-        rows = connection.execute(changed.order_by(trial.c.revision, trial.c.id)).all()
+    with storage.glance() as connection:
+        rows = connection.execute(_CHANGED, {"study_id": study_id, "revision": revision}).all()
     return (rows[-1].revision if rows else revision), [trial_record(row) for row in rows]
 
 
@@ -206,35 +276,3 @@ def unmark_mirrored(storage: Storage, ids: Collection[int]) -> None:
     """Note that trials are not in Optuna's tables after all: whoever noted it died before writing them."""
     with storage.write() as connection:
         connection.execute(update(trial).where(trial.c.id.in_(ids)).values(mirrored=False))
-
-
-def _progress(connection: Connection, trial_id: int, owner: str, done: int, lease_seconds: float) -> bool:
-    values = {
-        "epochs_done": case((trial.c.epochs_done < done, done), else_=trial.c.epochs_done),
-        "attempts": 1,
-        "lease": database_clock() + lease_seconds,
-    }
-    return connection.execute(update(trial).where(held_by(trial_id, owner)).values(values)).rowcount > 0
-
-
-def _end(connection: Connection, trial_id: int, owner: str, outcome: Outcome) -> bool:
-    values: dict[str, Any] = {
-        "state": outcome.state,
-        "accuracy": outcome.accuracy,
-        "accuracy_low": outcome.accuracy_low,
-        "accuracy_high": outcome.accuracy_high,
-        "epochs_done": outcome.epochs,
-        "seconds": outcome.seconds,
-        "device": outcome.device,
-        "precision": outcome.precision,
-        "reason": outcome.reason.replace("\0", ""),  # PostgreSQL keeps no NUL in a text
-        "versions": dict(outcome.versions),
-        "lease": 0.0,
-        "finished": database_clock(),
-        "revision": next_revision(),
-    }
-    if outcome.state != COMPLETE:
-        values["claim"] = None
-    if outcome.state == FAILED:
-        del values["epochs_done"]  # as recorded, epoch by epoch
-    return connection.execute(update(trial).where(held_by(trial_id, owner)).values(values)).rowcount > 0

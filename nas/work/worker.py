@@ -16,8 +16,7 @@ from nas.search.fidelity import asks_peers, should_prune
 from nas.search.loop import LEASE_SECONDS, Search
 from nas.store.engine import Storage
 from nas.store.leases import heartbeat, release, release_owners
-from nas.store.studies import study_halted
-from nas.store.trials import finish, peers, record_epoch, trials
+from nas.store.trials import Noted, finish, note_epoch, peers, trials
 from nas.work.owner import is_gone
 
 BEAT_SECONDS = 5.0
@@ -79,6 +78,7 @@ class Worker:
         lost = threading.Event()
         with _Heartbeat(self.search, claim, lost):
             trial = _Trial(self, claim, lost)
+            self.search.storage.make_room()
             outcome = self.evaluate(claim, trial.report, trial.stopped)
         if outcome is None and trial.halted:
             release(self.search.storage, self.search.owner)
@@ -117,12 +117,17 @@ class _Trial:
         """Write the epoch down; False where the trial is pruned, or ours no longer."""
         search = self.worker.search
         self.curve.append(record)
-        if not record_epoch(search.storage, self.claim.trial_id, search.owner, record, checkpoint, LEASE_SECONDS):
+        noted = note_epoch(search.storage, self.claim.trial_id, search.owner, record, checkpoint, LEASE_SECONDS)
+        if noted is Noted.LOST:
             self.lost.set()
             return False
-        self.halted = study_halted(search.storage, search.study.id)
+        self.halted = noted is Noted.HALTED
         # Up to the epochs known from elsewhere the question was put before training, and answered with no.
-        return record.epoch <= len(self.claim.known) or not self.worker._prunes(self.claim, self.curve, record.epoch)
+        known = record.epoch <= len(self.claim.known)
+        goes_on = known or not self.worker._prunes(self.claim, self.curve, record.epoch)
+        if goes_on and record.epoch < self.worker.epochs:
+            search.storage.make_room()
+        return goes_on
 
     def stopped(self) -> bool:
         """Whether the training is to end where it is, and to be taken up again from its last checkpoint."""
