@@ -132,3 +132,26 @@ def create_and_claim(url: str, number: int, barrier) -> None:
     storage = create_storage(url)
     study = create_study(storage, study_record(f"study-{number}"))
     held(storage, study, number)
+
+
+def claim_by_another_clock(url: str, hours: float) -> None:
+    """A worker whose machine's clock is off: another's live trial is not taken, and one of its own begun and left."""
+    real = time.time
+    time.time = lambda: real() + 3600 * hours
+    time.time_ns = lambda: int(1e9 * time.time())
+    storage = open_storage(url)
+    study = find_study(storage, "alpha")
+    assert take_up(storage, study, "off", LEASE) is None
+    held(storage, study, 1, "off")
+    storage.close()
+
+
+def race(url: str, owner: str, barrier, won) -> None:
+    """Take up the trial of a dead worker at the same moment as others do; who gets it says with how many epochs."""
+    storage = open_storage(url)
+    study = find_study(storage, "alpha")
+    barrier.wait()
+    trial = take_up(storage, study, owner, LEASE)
+    if trial is not None:
+        won.put((owner, trial.number, len(trial.epochs), trial.checkpoint))
+    storage.close()
