@@ -187,6 +187,25 @@ def test_full_server_is_waited_for(own_server, monkeypatch):
         one.close()
 
 
+def test_worker_on_a_crowded_server_makes_room_for_another(own_server):
+    own_server.stop()
+    own_server.options |= {"max_connections": "6", "superuser_reserved_connections": "0", "max_wal_senders": "0"}
+    own_server.start()
+    name = own_server.create()
+    create_storage(own_server.url(name)).close()
+    opened = [open_storage(own_server.url(name)) for _ in range(2)]
+    opened[0].make_room()
+    asked = f"SELECT count(*) FROM pg_stat_activity WHERE datname = '{name}'"
+    assert own_server.command(asked) == [(2,)]
+    opened += [open_storage(own_server.url(name)) for _ in range(3)]
+    opened[1].make_room()
+    until = time.monotonic() + 10
+    while own_server.command(asked) != [(4,)]:
+        assert time.monotonic() < until
+    for one in opened:
+        one.close()
+
+
 @pytest.mark.slow
 def test_server_killed_under_worker_processes_loses_no_trial_and_trains_none_twice(own_server):
     url = own_server.url(own_server.create())

@@ -1,7 +1,10 @@
 """A PostgreSQL server that is killed in mid-study, and started again some seconds later."""
 
+import json
 import subprocess
+import sys
 import time
+from pathlib import Path
 
 import optuna
 import pytest
@@ -9,9 +12,17 @@ from optuna.storages import RDBStorage
 from postgres import CRASH_SAFE, Server
 from work_worlds import NAS, look, wait_for
 
+from nas.blocks.registry import load_blocks
+from nas.errors import StorageError
+from nas.store import engine
 from nas.store.engine import open_storage
+from nas.store.schema import create_storage
 from nas.store.status import status
 from nas.store.trials import history, trial_epochs
+from nas.work.crew import Crew, Told
+from nas.work.rounds import _turn
+
+WORKERS_BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "workers.py"
 
 
 @pytest.fixture
@@ -56,6 +67,32 @@ def mirrored(url):
     finally:
         opened.remove_session()
         opened.engine.dispose()
+
+
+def test_worker_that_waits_tries_again_while_the_database_is_away(own_server, monkeypatch):
+    monkeypatch.setattr(engine, "OUTAGE_SECONDS", 0.5)
+    said, store = [], create_storage(own_server.url(own_server.create()))
+    crew = Crew(store, load_blocks(), (), "cpu", 1, None, Told(said.append))
+    assert not _turn(crew, wait=True)
+    own_server.kill()
+    assert all(_turn(crew, wait=True) for _ in range(2))
+    with pytest.raises(StorageError, match="waited for"):
+        _turn(crew, wait=False)
+    assert said
+    assert all(line.endswith("tries again") for line in said)
+    own_server.start()
+    assert not _turn(crew, wait=True)
+    store.close()
+
+
+@pytest.mark.slow
+def test_server_away_for_20_seconds_costs_simulated_workers_no_trial(postgres_server):
+    words = ["--database", "postgresql", "--workers", "16", "--trials", "160", "--seconds", "0.5", "--outage", "20"]
+    out = subprocess.run([sys.executable, WORKERS_BENCHMARK, "--json", *words], check=True, capture_output=True).stdout
+    found = json.loads(out)
+    assert (found["lost"], found["twice"], found["left_running"], found["workers_failed"]) == (0, 0, 0, 0)
+    assert (found["counts"]["complete"], found["epochs_exact"], found["epochs_again"]) == (160, True, 0)
+    assert found["seconds"] > 20
 
 
 @pytest.mark.slow
