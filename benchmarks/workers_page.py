@@ -19,39 +19,19 @@ def filled(text: str, results: Results) -> str:
 
 
 def ladder(results: Results) -> str:
-    """Efficiency and cost by the number of workers, on both databases."""
-    found = {kind: _by_workers(results, kind) for kind in ("sqlite", "postgresql")}
-    heads = [
-        "workers",
-        "SQLite",
-        "ms of processor a trial",
-        "PostgreSQL",
-        "ms of processor a trial",
-        "of these its server",
-    ]
-    counts = sorted({count for runs in found.values() for count in runs})
-    return table(
-        heads,
-        [
-            [str(count), *_sqlite(found["sqlite"].get(count)), *_server(found["postgresql"].get(count))]
-            for count in counts
-        ],
-    )
+    """Efficiency and cost by the number of workers."""
+    cost = ("ms of processor a trial", "of these its server")
+    heads = ["", "workers", "efficiency", *cost, "MB a worker", "machine", "others"]
+    runs = [one for name in ("ladder sqlite", "ladder postgresql") for one in results.get(name, {"runs": []})["runs"]]
+    return table(heads, [_rung(one) for one in runs])
 
 
-def _by_workers(results: Results, kind: str) -> dict[int, Any]:
-    return {one["workers"]: one for one in results.get(f"ladder {kind}", {"runs": []})["runs"]}
-
-
-def _sqlite(run: Results | None) -> list[str]:
-    return ["", ""] if run is None else [f"{run['efficiency']:.1%}", f"{run['cpu_ms_a_trial']:.1f}"]
-
-
-def _server(run: Results | None) -> list[str]:
-    if run is None:
-        return ["", "", ""]
-    both = run["cpu_ms_a_trial"] + run["server_cpu_ms_a_trial"]
-    return [f"{run['efficiency']:.1%}", f"{both:.1f}", f"{run['server_cpu_ms_a_trial']:.1f}"]
+def _rung(run: Results) -> list[str]:
+    server, busy = run["server_cpu_ms_a_trial"], run["machine_busy"]
+    name = "SQLite" if run["database"] == "sqlite" else "PostgreSQL"
+    cost = [f"{run['cpu_ms_a_trial'] + server:.1f}", f"{server:.1f}", f"{run['worker_megabytes']:.0f}"]
+    others = max(0.0, busy - run["machine_busy_with_this"])
+    return [name, str(run["workers"]), f"{run['efficiency']:.1%}", *cost, f"{min(1.0, busy):.0%}", f"{others:.0%}"]
 
 
 TITLES = {
