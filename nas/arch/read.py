@@ -120,9 +120,9 @@ class _Reader:
 
 def _layer(fields: dict[str, Any], place: str, name: str) -> Layer:
     kind = fields.pop("layer")
-    if kind not in LAYERS:
-        known = ", ".join(LAYERS)
-        raise ArchitectureError(f"{place}.layer: {kind!r} is not known{nearest(str(kind), LAYERS)}; allowed: {known}")
+    if not isinstance(kind, str) or kind not in LAYERS:
+        near, known = nearest(str(kind), LAYERS), ", ".join(LAYERS)
+        raise ArchitectureError(f"{place}.layer: {_short(kind)} is not known{near}; allowed: {known}")
     rules = LAYERS[kind].rules
     _known(fields, tuple(rules), place)
     missing = [field for field, rule in rules.items() if rule.required and field not in fields]

@@ -6,7 +6,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Boolean, Double, Integer, LargeBinary, Table, Text
+from sqlalchemy import JSON, Boolean, Table
+
+from nas.store.kinds import BigInteger, Double, Finite, Integer, LargeBinary, Text
 
 _WHOLE = {Integer: 2**31 - 1, BigInteger: 2**63 - 1}
 
@@ -26,7 +28,7 @@ def _is(kind: type, value: Any) -> bool:
         return type(value) is int and abs(value) <= _WHOLE[kind]
     if kind is Boolean:
         return type(value) is bool
-    if kind is Double:
+    if kind in (Double, Finite):
         return type(value) in (int, float) and not math.isinf(value)
     if kind is LargeBinary:
         return isinstance(value, bytes)

@@ -24,6 +24,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.exc import (
+    ArgumentError,
     DataError,
     DBAPIError,
     IntegrityError,
@@ -35,6 +36,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from nas.errors import ConnectionLost, StorageError
 from nas.store import postgresql, sqlite
+from nas.store.kinds import Unreadable
 from nas.store.outage import OUTAGE_SECONDS, Crowd, is_lost, lasting, reason_of, state_of, waited_for
 from nas.store.tables import SCHEMA, VERSION_TABLE
 from nas.store.urls import DRIVERS, parse_url, shown, sqlite_file
@@ -217,6 +219,9 @@ def connect(url: URL) -> Storage:
     except (ImportError, NoSuchModuleError) as error:
         wanted = DRIVERS[url.get_backend_name()]
         raise StorageError(f"{shown(url)}: its driver is not installed; pip install '{wanted}'") from error
+    except (ArgumentError, ValueError, TypeError):  # what they say may hold any part of the URL
+        names = ", ".join(url.query) or "of its host"
+        raise StorageError(f"{shown(url)}: its driver takes no such values of parameters ({names})") from None
     if engine.dialect.name == "sqlite":
         sqlite.take_over(engine)
     else:
@@ -259,7 +264,7 @@ def translated(place: str) -> Iterator[None]:
     except DBAPIError as error:
         kind = ConnectionLost if is_lost(error) else StorageError
         raise kind(f"{place}: {reason_of(error)}{_advice(error)}") from error
-    except sqlite3.Error as error:
+    except (sqlite3.Error, Unreadable) as error:
         raise StorageError(f"{place}: {error}") from error
 
 

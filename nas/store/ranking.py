@@ -12,6 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, li
 from nas.arch.record import COMPLETE, LIMITS, TEST, VALIDATION, Ranked, TrialRecord
 from nas.errors import NasError, NotFound, nearest
 from nas.store.engine import Storage
+from nas.store.kinds import names_in
 from nas.store.outage import lasting
 from nas.store.rows import trial_record, trial_rows
 from nas.store.studies import find_study
@@ -135,7 +136,7 @@ def _ranked(connection: Connection, rankings: Sequence[Select[Any]]) -> list[Ran
         starts = range(0, len(rankings), UNION_LIMIT)
         rows = [row for start in starts for row in _together(connection, rankings, start)]
     return [
-        Ranked(rank, **{name: getattr(row, name) for name in _NAMES})
+        Ranked(rank, **{name: getattr(row, name) for name in _NAMES} | {"blocks": list(names_in(row.blocks))})
         for _, group in groupby(rows, key=lambda row: row.place)
         for rank, row in enumerate(group, 1)
     ]

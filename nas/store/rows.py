@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
@@ -12,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Table, Te
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas.arch.record import PRUNED, RUNNING, Claim, EpochRecord, Totals, TrialRecord
+from nas.store.kinds import from_json, names_in, table_in
 from nas.store.tables import architecture, checkpoint, epoch, study, trial
 
 
@@ -118,7 +118,7 @@ def _parsed(text: str) -> Any:
     """The JSON of a column, parsed once: a worker reads every trial at its beginning and at its end, and most of them
     have blocks and versions in common. Whoever is given it changes nothing in it.
     """
-    return json.loads(text)
+    return from_json(text)
 
 
 _TOTALS = tuple(one.name for one in fields(Totals))
@@ -149,6 +149,6 @@ def trial_record(row: Row[Any]) -> TrialRecord:
     """A row of `trial_rows`."""
     values = tuple(row)
     own, totals = values[: -len(_TOTALS) - 1], values[-len(_TOTALS) :]
-    blocks, draw, params = (_parsed(text) for text in own[6:9])
-    given = (*own[:6], tuple(blocks), Totals(*totals), draw, params, *own[9:20], _parsed(own[20]), *own[21:])
-    return TrialRecord(*given)
+    blocks, draw, params = names_in(_parsed(own[6])), table_in(_parsed(own[7])), table_in(_parsed(own[8]))
+    given = (*own[:6], blocks, Totals(*totals), draw, params)
+    return TrialRecord(*given, *own[9:20], table_in(_parsed(own[20])), *own[21:])

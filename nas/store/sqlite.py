@@ -13,7 +13,8 @@ from urllib.parse import quote
 from sqlalchemy import URL, Connection, Engine, Transaction, event
 from sqlalchemy.exc import OperationalError
 
-from nas.store.urls import sqlite_file
+from nas.store.kinds import from_json
+from nas.store.urls import is_uri, sqlite_file
 
 BUSY_SECONDS = 30
 """How long SQLite waits for a lock before it says that the database is busy."""
@@ -25,7 +26,7 @@ DELAYS_SECONDS = (0.001, 0.02)
 """How long a writer sleeps between two looks at the lock, at first and at most. SQLite itself sleeps up to 0.1 s: the
 lock, held for a millisecond at a time, then lies idle while many wait for it."""
 
-OPTIONS: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
+OPTIONS: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}, "json_deserializer": from_json}
 """What `create_engine` is given."""
 
 _PATIENT = f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}"
@@ -38,7 +39,7 @@ _jitter = random.SystemRandom()  # the global generator is seeded alike in all w
 def read_only(url: URL) -> dict[str, Any]:
     """How to open a SQLite file in a folder where nothing can be written: as one that nobody changes."""
     file = sqlite_file(url)
-    if file is None or not os.path.exists(file) or os.access(file.absolute().parent, os.W_OK):
+    if file is None or is_uri(url) or not os.path.exists(file) or os.access(file.absolute().parent, os.W_OK):
         return {}
     uri = f"file:{quote(str(file.absolute()))}?immutable=1"
     return {"creator": lambda: sqlite3.connect(uri, uri=True, check_same_thread=False)}

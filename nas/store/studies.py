@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 from nas.arch.record import RUNNING, StudyRecord
 from nas.errors import NotFound, StorageError, nearest
 from nas.store.engine import Storage, database_clock
+from nas.store.kinds import counts_in, names_in, shape_in, table_in
 from nas.store.outage import lasting
 from nas.store.tables import architecture, epoch, study, trial, weights
 
@@ -210,5 +211,6 @@ def _values(record: StudyRecord) -> dict[str, Any]:
 
 def _record(row: Row[Any]) -> StudyRecord:
     known = {name: value for name, value in row._mapping.items() if name != "created"}
-    channels, height, width = row.input
-    return StudyRecord(**(known | {"input": (channels, height, width), "blocks": tuple(row.blocks)}))
+    known |= {name: table_in(known[name]) for name in ("config", "recipe", "images")}
+    known |= {"input": shape_in(row.input), "blocks": names_in(row.blocks), "budget": counts_in(row.budget)}
+    return StudyRecord(**known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, unquote, urlsplit
 
 from sqlalchemy import URL, make_url
 from sqlalchemy.exc import ArgumentError
@@ -33,7 +33,7 @@ def parse_url(url: str) -> URL:
         parsed = parsed.set(drivername="postgresql")
     if parsed.get_backend_name() not in DRIVERS:
         raise StorageError(f"{shown(parsed)}: allowed are sqlite:///FILE and postgresql://USER@HOST/NAME")
-    if parsed.get_backend_name() == "sqlite" and parsed.database in (None, "", ":memory:"):
+    if parsed.get_backend_name() == "sqlite" and _in_memory(parsed):
         raise StorageError(f"{shown(parsed)}: workers cannot share a database in memory; name a file: sqlite:///FILE")
     if parsed.get_backend_name() == "sqlite" and (parsed.host or parsed.username):
         raise StorageError(f"{shown(parsed)}: a file is on no host; allowed: sqlite:///FILE, with three slashes")
@@ -52,9 +52,19 @@ def _is_secret(name: str) -> bool:
     return any(part in name.lower() for part in SECRET)
 
 
+def _in_memory(url: URL) -> bool:
+    return str(sqlite_file(url)) in (".", ":memory:") or (is_uri(url) and url.query.get("mode") == "memory")
+
+
 def sqlite_file(url: URL) -> Path | None:
-    """The file of a SQLite URL; None for other databases, and for `file:` URIs, which say themselves how to open."""
-    name = url.database or ""
-    if url.get_backend_name() != "sqlite" or name.startswith("file:"):
+    """The file of a SQLite URL, the one that a `file:` URI names too; None for other databases."""
+    if url.get_backend_name() != "sqlite":
         return None
-    return Path(name)
+    name = url.database or ""
+    return Path(unquote(urlsplit(name).path) if is_uri(url) else name)
+
+
+def is_uri(url: URL) -> bool:
+    """Whether the URL has a `file:` URI in it, which says itself how SQLite is to open the file."""
+    said = str(url.query.get("uri", "")).strip().lower()
+    return (url.database or "").startswith("file:") and said in ("true", "yes", "on", "y", "t", "1")  # as SQLAlchemy

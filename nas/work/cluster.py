@@ -14,6 +14,7 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
 from nas.arch.record import StudyRecord
@@ -22,7 +23,7 @@ from nas.data.shared import whole
 from nas.errors import NasError, StorageError
 from nas.store.engine import Storage
 from nas.store.status import status
-from nas.store.urls import parse_url, shown, sqlite_file
+from nas.store.urls import is_uri, parse_url, shown, sqlite_file
 from nas.work.actor import Actor, Place, environment, free, held
 from nas.work.child import KEEP_FREED, ONE_THREAD
 from nas.work.jobs import How, run_checked
@@ -170,7 +171,8 @@ def _reached(url: str) -> str:
         raise StorageError(
             f"{shown(parsed)}: a file of this machine, and Ray's nodes are others ({named}); use PostgreSQL"
         )
-    return parsed.set(database=str(file.absolute())).render_as_string(hide_password=False)
+    whole = f"file:{quote(str(file.absolute()))}" if is_uri(parsed) else str(file.absolute())
+    return parsed.set(database=whole).render_as_string(hide_password=False)
 
 
 @dataclass

@@ -14,13 +14,15 @@ from postgres import PASSWORD
 from sqlalchemy import exc, select, text
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.schema import CreateTable
-from store_worlds import study_record
+from store_worlds import study_record, trained
 
 from nas.errors import StorageError
 from nas.store import engine, sqlite, tables
 from nas.store.engine import database_clock, open_storage
+from nas.store.ranking import best
 from nas.store.schema import create_storage, upgrade
 from nas.store.studies import create_study, list_studies
+from nas.store.trials import trials
 from nas.store.urls import parse_url, sqlite_file
 
 
@@ -196,7 +198,7 @@ def test_uri_that_says_itself_how_to_open_is_left_alone(url, tmp_path):
     storage = open_storage(f"sqlite:///file:{tmp_path}/nas.db?mode=ro&uri=true")
     assert list_studies(storage) == []
     storage.close()
-    assert sqlite_file(parse_url("sqlite:///file:x?uri=true")) is None
+    assert str(sqlite_file(parse_url("sqlite:///file:/a%20b/x.db?uri=true"))) == "/a b/x.db"
 
 
 def test_reading_loads_neither_alembic_nor_torch_nor_optuna():
@@ -205,3 +207,32 @@ def test_reading_loads_neither_alembic_nor_torch_nor_optuna():
     program = f"import sys; from nas.store import {modules}; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+WRONG = {
+    "text for a number": ("nas_trial", "accuracy", "high"),
+    "infinite": ("nas_trial", "seconds", float("inf")),
+    "number for a text": ("nas_study", "dataset", b"\x00"),
+    "text for a count": ("nas_trial", "params", "many"),
+    "no JSON": ("nas_architecture", "blocks", "[1,"),
+    "deep JSON": ("nas_architecture", "blocks", "[" * 100_000),
+    "JSON of another kind": ("nas_architecture", "blocks", '{"a": 1}'),
+    "names that are none": ("nas_architecture", "blocks", "[1]"),
+    "shape of two sides": ("nas_study", "input", "[1, 8]"),
+    "budget of texts": ("nas_study", "budget", '{"params": "20k"}'),
+    "configuration that is a list": ("nas_study", "config", "[]"),
+    "draw that is a list": ("nas_trial", "draw_json", "[]"),
+}
+
+
+@only_sqlite
+@pytest.mark.parametrize("case", WRONG)
+def test_value_of_another_type_than_its_column_s_is_one_line(storage, tmp_path, case):
+    study = create_study(storage, study_record())
+    trained(storage, study)
+    table, column, value = WRONG[case]
+    with sqlite3.connect(tmp_path / "nas.db") as raw:
+        raw.execute(f"UPDATE {table} SET {column} = ?", (value,))
+    with pytest.raises(StorageError, match=r"nas\.db: holds .* where .* belongs$") as caught:
+        list_studies(storage), best(storage), trials(storage, study.id)
+    assert len(caught.value.lines) == 1

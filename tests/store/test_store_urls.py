@@ -44,6 +44,26 @@ def test_passwords_among_the_parameters_are_not_shown_either():
     assert shown(url) == "postgresql://host/nas?password=***&sslpassword=***&user=ada"
 
 
+@pytest.mark.parametrize("given", ["file:none.db", "file:none.db?uri=true", "file:./none.db?uri=1&mode=rwc"])
+def test_reading_makes_no_file_however_it_is_spelt(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(StorageError, match="no such database"):
+        open_storage(f"sqlite:///{given}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("given", ["file:x?uri=true&mode=memory", "file::memory:?uri=true", ":memory:", ""])
+def test_database_in_memory_is_refused_however_it_is_spelt(given):
+    with pytest.raises(StorageError, match="cannot share a database in memory"):
+        parse_url(f"sqlite:///{given}")
+
+
+@pytest.mark.parametrize("parameter", ["timeout=abc", "uri=perhaps", "cached_statements=1.5", "detect_types=secret"])
+def test_parameter_of_no_such_value_is_one_line_that_names_it(tmp_path, parameter):
+    with pytest.raises(StorageError, match=rf"takes no such values of parameters \({parameter.partition('=')[0]}\)"):
+        create_storage(f"sqlite:///{tmp_path}/nas.db?{parameter}")
+
+
 def test_missing_driver_is_one_line_with_what_to_install(tmp_path):
     (tmp_path / "psycopg.py").write_text("raise ImportError('no psycopg')\n")
     program = "from nas.store.engine import open_storage; open_storage('postgresql://ada:secret@host/nas')"
