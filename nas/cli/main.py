@@ -38,6 +38,7 @@ COMMANDS = {
     "blocks": Place("nas.cli.blocks", "blocks", "The block types that are registered."),
     "plugins": Place("nas.cli.plugins", "plugins", "The plugins; make one, check one."),
     "data": Place("nas.cli.data", "data", "The data sets that are known."),
+    "doctor": Place("nas.cli.doctor", "doctor", "What is wrong with this installation."),
     "db": Place("nas.cli.database", "db", "The storage's schema."),
 }
 """Every command: where it is, and what `nas --help` says of it without importing it."""

@@ -36,7 +36,7 @@ from sqlalchemy.sql.functions import FunctionElement
 
 from nas.errors import ConnectionLost, StorageError
 from nas.store import postgresql, sqlite
-from nas.store.kinds import Unreadable
+from nas.store.kinds import Unreadable, refused
 from nas.store.outage import OUTAGE_SECONDS, Crowd, is_lost, lasting, reason_of, state_of, waited_for
 from nas.store.tables import SCHEMA, VERSION_TABLE
 from nas.store.urls import DRIVERS, parse_url, shown, sqlite_file
@@ -198,8 +198,10 @@ def schema_of(storage: Storage) -> str | None:
     with storage.read() as connection:
         if not inspect(connection).has_table(VERSION_TABLE):
             return None
-        found: str | None = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-    return found
+        found = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
+        if found is None or isinstance(found, str):
+            return found
+        raise refused(found, "the schema's version")
 
 
 def check_schema(storage: Storage, found: str | None) -> None:

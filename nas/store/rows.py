@@ -150,5 +150,5 @@ def trial_record(row: Row[Any]) -> TrialRecord:
     values = tuple(row)
     own, totals = values[: -len(_TOTALS) - 1], values[-len(_TOTALS) :]
     blocks, draw, params = names_in(_parsed(own[6])), table_in(_parsed(own[7])), table_in(_parsed(own[8]))
-    given = (*own[:6], blocks, Totals(*totals), draw, params)
-    return TrialRecord(*given, *own[9:20], table_in(_parsed(own[20])), *own[21:])
+    given = (*own[:6], blocks, Totals(*totals), draw, params, *own[9:20], table_in(_parsed(own[20])), *own[21:])
+    return TrialRecord(*given)
