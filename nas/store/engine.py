@@ -239,7 +239,10 @@ def engine_options(url: URL, *, pooled: bool = True) -> dict[str, Any]:
 
 
 def _begin(engine: Engine, writing: bool, alone: bool) -> tuple[Connection, int | None]:
-    connection = engine.connect()
+    try:
+        connection = engine.connect()
+    except UnicodeError as error:  # of a host's name that is none
+        raise StorageError(f"{shown(engine.url)}: its host's name cannot be looked up") from error
     try:
         if engine.dialect.name == "sqlite":
             connection = connection.execution_options(nas_write=writing)

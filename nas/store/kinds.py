@@ -92,7 +92,8 @@ class LargeBinary(sqlalchemy.LargeBinary):
 
     def result_processor(self, dialect: sqlalchemy.Dialect, coltype: object) -> Processor:
         """How SQLite's value is looked at."""
-        return _reader(dialect, bytes, "bytes") or super().result_processor(dialect, coltype)
+        others: Processor = super().result_processor(dialect, coltype)  # type: ignore[no-untyped-call]
+        return _reader(dialect, bytes, "bytes") or others
 
 
 def from_json(text: Any) -> dict[str, Any] | list[Any]:

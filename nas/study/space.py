@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import cached_property
 from itertools import pairwise, product
 from typing import Any, Protocol
 
@@ -85,14 +85,19 @@ class Space:
     defaults: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
     """Each block's own option defaults, which an architecture does not spell out."""
 
+    @cached_property
+    def _steps(self) -> tuple[int, int]:
+        """By how much the stem's widths grow, and the stages': found once, since there may be ten thousand of them."""
+        return _step(self.stem_widths), _step(self.widths)
+
     def draw(self, picker: Picker) -> Draw:
         """One network as the picker chooses it."""
         kernel = _pick(picker, "stem.kernel", self.stem_kernels)
-        widths = [_pick(picker, "stem.width", self.stem_widths)]
+        widths = [_pick(picker, "stem.width", self.stem_widths, self._steps[0])]
         stages = []
         for stage in range(1, _pick(picker, "stages", self.stages) + 1):
             depth = _pick(picker, f"stage{stage}.depth", self.depths)
-            widths.append(_pick(picker, f"stage{stage}.width", self.widths))
+            widths.append(_pick(picker, f"stage{stage}.width", self.widths, self._steps[1]))
             places = [f"stage{stage}.{n}" for n in range(1, depth + 1)] if self.mix else [f"stage{stage}"]
             picks = [self._pick_block(picker, place) for place in places]
             stages.append(tuple(picks if self.mix else picks * depth))
@@ -273,24 +278,22 @@ class Odometer:
         return index
 
 
-def _pick(picker: Picker, name: str, values: Sequence[Any]) -> Any:
-    """One of the values; evenly spaced numbers as a range, so that a sampler knows their order."""
+def _pick(picker: Picker, name: str, values: Sequence[Any], step: int | None = None) -> Any:
+    """One of the values; those that grow by a `step` (None: to be found) as a range, so that a sampler knows them."""
     if len(values) == 1:
         return values[0]
-    values = tuple(values)
-    step = _step(values, tuple(map(type, values)))
-    return (
-        picker.suggest_int(name, values[0], values[-1], step=step) if step else picker.suggest_categorical(name, values)
-    )
+    step = _step(values) if step is None else step
+    if step:
+        return picker.suggest_int(name, values[0], values[-1], step=step)
+    return picker.suggest_categorical(name, tuple(values))
 
 
-@lru_cache(maxsize=1_000)
-def _step(values: tuple[Any, ...], types: tuple[type, ...]) -> int | None:
-    """The step of ascending, evenly spaced whole numbers; None for other values. `types` keep 1.0 apart from 1."""
-    if any(one is not int for one in types):
-        return None
-    steps = {after - before for before, after in pairwise(values)}
-    return steps.pop() if len(steps) == 1 and min(steps) > 0 else None
+def _step(values: Sequence[Any]) -> int:
+    """By how much each of the values is more than the one before; 0 where they are not evenly spaced whole numbers."""
+    if len(values) < 2 or any(type(value) is not int for value in values):
+        return 0
+    step: int = values[1] - values[0]
+    return step if step > 0 and all(b - a == step for a, b in pairwise(values)) else 0
 
 
 def _pick_category(picker: Picker, name: str, values: tuple[int, ...]) -> int:

@@ -58,6 +58,7 @@ def test_heads_and_joins_keep_their_fields():
 @pytest.mark.parametrize(
     ("part", "message"),
     [
+        ({"layer": ["conv"]}, r"parts\[0\].layer: \['conv'\] is not known .*; allowed: conv, dense"),
         ({"layer": "convv"}, r"parts\[0\].layer: 'convv' is not known \(did you mean 'conv'\?\); allowed: conv, dense"),
         ({"layer": "conv", "kernel": 3}, r"parts\[0\]: layer 'conv' needs width"),
         ({"layer": "conv", "width": 8, "kernal": 3}, r"parts\[0\].kernal: not known \(did you mean 'kernel'\?\)"),

@@ -301,14 +301,14 @@ URLS = (
         "postgresql://user:secret@127.0.0.1:1/nas",
         "postgresql+psycopg://u@127.0.0.1:1/nas?connect_timeout=1&sslmode=no",
     ),
-    *("postgresql://u:p@127.0.0.1:1/nas?options=-csearch_path=x&host=127.0.0.1", "mysql://u:secret@h/d", "sqlite://"),
+    *("postgresql://u:p@127.0.0.1:1/nas?options=-csearch_path=x", "mysql://u:secret@h/d", "sqlite://"),
 )
 """No server is reached by them."""
 
 
 def _url(content: bytes, folder: Path, world: World) -> None:
     text = content.decode("utf-8", "replace").replace("\x00", "")
-    if "post" in text and "127.0.0.1:1/" not in text:
+    if "post" in text and ("127.0.0.1:1/" not in text or "host" in text):
         return  # whoever that is, it is none of ours
     (folder / "nas.db").write_bytes(world.database)
     there = os.getcwd()

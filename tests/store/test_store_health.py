@@ -4,7 +4,6 @@ from databases import only_postgresql
 from postgres import PASSWORD
 from sqlalchemy import text
 
-from nas.store.engine import open_storage
 from nas.store.health import check_storage
 from nas.store.schema import create_storage
 
@@ -22,13 +21,13 @@ def test_server_s_version_schema_and_durable_write_are_told(url):
 
 
 @only_postgresql
-def test_server_that_takes_no_changes_stops_work(url):
+def test_role_that_may_only_read_stops_work(url, postgres_server):
     storage = create_storage(url)
-    name = storage.engine.url.database
+    postgres_server.command("CREATE ROLE reader LOGIN")
     with storage.write() as connection:
-        connection.execute(text(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on'))
+        connection.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO reader"))
     storage.close()
-    found = {one.check: one for one in check_storage(url)}
+    found = {one.check: one for one in check_storage(url.replace("postgres:", "reader:", 1))}
+    assert found["storage"].state == "ok"
     assert found["writable"].state == "problem"
-    assert "read-only" in found["writable"].found
-    open_storage(url).close()
+    assert "permission denied for table nas_study" in found["writable"].found

@@ -16,7 +16,7 @@ from nas.store.ranking import best
 from nas.store.schema import create_storage
 from nas.store.status import status
 from nas.store.studies import create_study, find_study, list_studies
-from nas.store.trials import history, record_epoch, trial_epochs
+from nas.store.trials import claim_mirrored, history, record_epoch, trial_epochs, unmirrored
 from nas.store.weights import get_weights
 
 
@@ -78,6 +78,12 @@ def test_source_stays_as_it_was(storage, study, other):
     before = rows(storage)
     merge(storage, other)
     assert rows(storage) == before
+
+
+def test_what_optuna_s_tables_hold_of_the_source_they_do_not_hold_here(storage, study, other):
+    assert claim_mirrored(storage, trained(storage, study, 1))
+    merge(storage, other)
+    assert [trial.number for trial, _ in unmirrored(other, find_study(other, "alpha").id)] == [0]
 
 
 def test_study_of_one_name_and_content_gets_what_it_lacks(storage, study, other):

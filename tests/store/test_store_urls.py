@@ -64,6 +64,11 @@ def test_parameter_of_no_such_value_is_one_line_that_names_it(tmp_path, paramete
         create_storage(f"sqlite:///{tmp_path}/nas.db?{parameter}")
 
 
+def test_host_whose_name_is_none_is_one_line():
+    with pytest.raises(StorageError, match=r"@x\.\.y/nas: its host's name cannot be looked up"):
+        open_storage("postgresql://ada@x..y/nas")
+
+
 def test_missing_driver_is_one_line_with_what_to_install(tmp_path):
     (tmp_path / "psycopg.py").write_text("raise ImportError('no psycopg')\n")
     program = "from nas.store.engine import open_storage; open_storage('postgresql://ada:secret@host/nas')"

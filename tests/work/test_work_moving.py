@@ -165,6 +165,14 @@ def test_file_with_more_than_a_study_is_refused_and_nothing_is_written(packed, t
     assert [path.name for path in tmp_path.iterdir()] == ["odd.nas.zip"]
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_weights_that_are_there_twice_are_refused(packed, tmp_path, url):
+    name = "weights/0.safetensors"
+    file = rewritten(packed, tmp_path / "odd.nas.zip", extra=[(name, b"one"), (name, b"other")])
+    with pytest.raises(BundleError, match=f"holds '{name}' twice"):
+        import_study(file, url)
+
+
 def put(*place_and_value):
     """A change of the description: the value put in its place."""
     *place, last, value = place_and_value
