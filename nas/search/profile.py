@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import fmean, median
 
 from nas.arch.record import LIMITS
 from nas.blocks.registry import Blocks
@@ -22,6 +23,29 @@ SAMPLE = 400
 
 MOST_COUNTED = 10_000
 """A space of at most so many draws is counted whole."""
+
+
+COUNTING_SECONDS = 60.0
+"""How long draws are counted; of a space whose draws take longer, shares are of those that were."""
+
+FEWEST = 5
+"""So many draws are counted in any case."""
+
+
+class _Patience:
+    """How long draws may be counted, all shares together; `fewest` draws were counted where that was not enough."""
+
+    def __init__(self, seconds: float) -> None:
+        self.until = time.monotonic() + seconds
+        self.fewest: int | None = None
+
+    def given(self, draws: Iterable[Draw]) -> Iterator[Draw]:
+        """The draws, as long as there is time."""
+        for count, draw in enumerate(draws):
+            if count >= FEWEST and time.monotonic() > self.until:
+                self.fewest = min(count, self.fewest or count)
+                return
+            yield draw
 
 
 @dataclass(frozen=True)
@@ -43,14 +67,18 @@ class Profile:
     smallest_budget: int
     smallest_budgets: Mapping[str, int]
     problem: str = ""
+    fewest_draws: int | None = None
+    """On how many draws a share was counted, the least of all, where there was no time for the whole sample."""
     seconds_expected: float | None = None
 
 
-def profile(space: Space, blocks: Blocks, budget: Budget, *, fill: bool = True) -> Profile:
-    """Count what fits; nothing is built or trained."""
-    costs = Costs(space, blocks, budget)
-    draws = _sample(space)
-    counted = [costs.numbers(draw.skeleton, draw.widths) for draw in draws]
+def profile(
+    space: Space, blocks: Blocks, budget: Budget, *, fill: bool = True, seconds: float = COUNTING_SECONDS
+) -> Profile:
+    """Count what fits, on as many draws as there is time for; nothing is built or trained."""
+    costs, patience = Costs(space, blocks, budget), _Patience(seconds)
+    draws = list(patience.given(_sample(space)))
+    counted = [costs.numbers(draw.skeleton, draw.widths) for draw in patience.given(draws)]
     built = [numbers.params for numbers in counted if numbers is not None]
     limits = smallest_budgets(costs)
     ends = [_number(costs, "params", way) for way in (smallest(costs, "params"), largest(costs, "params"))]
@@ -58,13 +86,14 @@ def profile(space: Space, blocks: Blocks, budget: Budget, *, fill: bool = True) 
     return Profile(
         feasible=is_feasible(costs, fill=fill),
         space_size=space.size(),
-        share_feasible=_share(draws, costs),
+        share_feasible=_share(draws, costs, patience),
         params={"min": ends[0], "median": int(median(built)) if built else 0, "max": ends[1]},
-        blocks={block: _share(_sample(own.space), own) for block, own in alone.items()},
-        scaled={block: _scaled_share(own, fill) for block, own in alone.items()},
+        blocks={block: _share(_sample(own.space), own, patience) for block, own in alone.items()},
+        scaled={block: _scaled_share(own, fill, patience) for block, own in alone.items()},
         smallest_budget=limits.get("params", next(iter(limits.values()), 0)),
         smallest_budgets=limits,
         problem=_problem(costs, fill),
+        fewest_draws=patience.fewest,
     )
 
 
@@ -92,17 +121,21 @@ def profile_listed(candidates: Sequence[Listed], budget: Budget) -> Profile:
     )
 
 
-def _sample(space: Space) -> list[Draw]:
+def _sample(space: Space) -> Iterator[Draw]:
     """All draws of a small space, else random ones."""
     if space.size() <= MOST_COUNTED and len(set(space.blocks)) == len(space.blocks):
-        return list(space.draws())
+        return space.draws()
+    return _random(space, SAMPLE)
+
+
+def _random(space: Space, count: int) -> Iterator[Draw]:
     picker = RandomPicker(random.Random(0))
-    return [space.draw(picker) for _ in range(SAMPLE)]
+    return (space.draw(picker) for _ in range(count))
 
 
-def _share(draws: Sequence[Draw], costs: Costs) -> float:
+def _share(draws: Iterable[Draw], costs: Costs, patience: _Patience) -> float:
     """The share of the draws that fit as drawn."""
-    return sum(_fits(draw, costs) for draw in draws) / len(draws)
+    return fmean(_fits(draw, costs) for draw in patience.given(draws))
 
 
 def _fits(draw: Draw, costs: Costs) -> bool:
@@ -112,12 +145,11 @@ def _fits(draw: Draw, costs: Costs) -> bool:
     return costs.budget.sees(costs.field(draw.skeleton, draw.widths))
 
 
-def _scaled_share(costs: Costs, fill: bool) -> float:
+def _scaled_share(costs: Costs, fill: bool, patience: _Patience) -> float:
     """The share of random draws whose skeleton fits at some widths."""
-    picker = RandomPicker(random.Random(0))
-    draws = [costs.space.draw(picker) for _ in range(SAMPLE // 4)]
-    found = [(draw, project(draw, costs, fill=fill)) for draw in draws]
-    return sum(one is not None and one.draw.skeleton == draw.skeleton for draw, one in found) / len(draws)
+    draws = patience.given(_random(costs.space, SAMPLE // 4))
+    found = ((draw, project(draw, costs, fill=fill)) for draw in draws)
+    return fmean(one is not None and one.draw.skeleton == draw.skeleton for draw, one in found)
 
 
 def _problem(costs: Costs, fill: bool) -> str:
@@ -182,7 +214,7 @@ def _unseen(costs: Costs) -> str:
 
 def typical(costs: Costs, count: int, *, fill: bool = True) -> list[Draw]:
     """A few networks within the budget, from the cheap to the dear in macs: quantiles of projected random draws."""
-    picker = RandomPicker(random.Random(0))
-    found = [project(costs.space.draw(picker), costs, fill=fill) for _ in range(SAMPLE // 4)]
+    draws = _Patience(COUNTING_SECONDS).given(_random(costs.space, SAMPLE // 4))
+    found = [project(draw, costs, fill=fill) for draw in draws]
     ordered = sorted((one for one in found if one is not None), key=lambda one: one.numbers.macs)
     return [ordered[len(ordered) * (2 * n + 1) // (2 * count)].draw for n in range(count)] if ordered else []

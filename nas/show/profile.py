@@ -19,6 +19,7 @@ def profile_record(profile: Profile) -> dict[str, Any]:
         "scaled": dict(profile.scaled),
         "smallest_budget": profile.smallest_budget,
         "seconds_expected": profile.seconds_expected,
+        "fewest_draws": profile.fewest_draws,
     }
 
 
@@ -33,6 +34,8 @@ def profile_text(profile: Profile) -> str:
         ("smallest", ", ".join(f"{name} {limit:,}" for name, limit in profile.smallest_budgets.items())),
         ("expected", seconds(profile.seconds_expected) or "not known"),
     ]
+    if profile.fewest_draws is not None:
+        lines.append(("counted", f"on as few as {profile.fewest_draws} draws: for more there was no time"))
     shares = [
         (f"  {name}", f"{percent(share)} fit as drawn, {percent(profile.scaled[name])} with widths scaled")
         for name, share in profile.blocks.items()
