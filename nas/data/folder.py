@@ -106,7 +106,7 @@ def members(archive: zipfile.ZipFile) -> dict[Parts, Read]:
     files: dict[Parts, Read] = {}
     for info in archive.infolist():
         parts = tuple(part for part in info.filename.split("/") if part)
-        if info.is_dir() or not parts:
+        if not parts or info.is_dir():  # a name may be empty
             continue
         if parts in files:
             raise DataError(f"{info.filename!r} stands twice in the archive")

@@ -9,7 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from data_worlds import cifar_batches, mnist_arrays, problem, tar_of, tree, write_idx, write_tree
+from data_worlds import cifar_batches, mnist_arrays, problem, tar_of, tree, write_idx, write_tree, write_zip
 from numpy.lib import format as npy
 
 from nas.data import cifar, folder, images, pickled
@@ -119,6 +119,17 @@ def test_device_or_pipe_in_a_folder_is_passed_over(tmp_path, device):
 @pytest.mark.parametrize("name", ["a" * 1000, "a" * 1000 + ".npz", "a" * 1000 + ".zip"])
 def test_name_too_long_for_the_system_is_a_line(name):
     assert "File name too long" in problem(name)
+
+
+def test_member_without_a_name_is_passed_over(tmp_path):
+    write_zip(tmp_path / "x.zip", {**tree(parts=("train/",)), "?": b"x"})
+    content = (tmp_path / "x.zip").read_bytes()
+    central = content.rindex(b"PK\x01\x02")
+    nameless = content[: central + 28] + b"\x00\x00\x01\x00" + content[central + 32 :]
+    (tmp_path / "x.zip").write_bytes(nameless)
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        assert archive.infolist()[-1].filename == ""
+    assert load_images("x.zip", folder=tmp_path).classes == 2
 
 
 def test_archive_of_links_out_of_the_folder_reads_no_other_file(tmp_path):

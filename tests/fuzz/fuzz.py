@@ -33,6 +33,9 @@ sys.path[:0] = [str(TESTS / name) for name in ("fuzz", "data", "work")]
 from fuzz_targets import TARGETS, Find, Target, World, attempted, make_world  # noqa: E402
 
 CPU_SECONDS = 10.0
+LOADING_SECONDS = 30.0
+"""The first input of a process also pays for what is loaded."""
+
 POLLS = 480
 """A process that computes nothing is given up after so many looks at it, a quarter of a second apart."""
 
@@ -156,16 +159,18 @@ def fuzz(name: str, seeds: Sequence[bytes], seed: int, seconds: float, world: Wo
 
 def _stood_by(pid: int, mark: int, until: float, most: int) -> str:
     """Wait for a process; why its last input ended it, "" where it did not."""
-    at, cpu, polls = -1, 0.0, 0
+    first, at, cpu, polls = -1, -1, 0.0, 0
     while True:
         ended, status = os.waitpid(pid, os.WNOHANG)
         if ended:
             code = os.waitstatus_to_exitcode(status)
             return "takes more than 1 GiB" if code == TOO_MUCH else f"ends the process: {code}"
         number = struct.unpack("q", os.pread(mark, 8, 0))[0]
+        first = number if first < 0 else first
         if number != at:
             at, cpu, polls = number, _cpu_seconds(pid), 0
-        hangs = _cpu_seconds(pid) - cpu > CPU_SECONDS or polls > POLLS
+        most_seconds = CPU_SECONDS + (LOADING_SECONDS if number == first else 0.0)
+        hangs = _cpu_seconds(pid) - cpu > most_seconds or polls > POLLS
         if hangs or time.monotonic() > until or number >= most:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
