@@ -65,6 +65,8 @@ class Worker:
                 elif not self.patient or not self.search.unfinished():
                     break
                 else:
+                    # Those that hold what it waits for may wait to be let in.
+                    self.search.storage.make_room()
                     self.stop.wait(WAIT_SECONDS)
         finally:
             release(self.search.storage, self.search.owner)

@@ -48,7 +48,7 @@ def test_every_command_has_help_with_the_shared_options(nas, name):
         assert option in told.out
 
 
-@pytest.mark.parametrize("name", ["report", "serve", "doctor"])
+@pytest.mark.parametrize("name", ["report", "serve"])
 def test_commands_that_are_not_there_are_not_announced(nas, name):
     assert f"\n  {name} " not in nas("--help").out
     assert nas(name).code == 2

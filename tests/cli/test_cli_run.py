@@ -84,8 +84,9 @@ def test_profile_json_has_the_fields_of_the_contract(study, nas_json, nas):
     found = nas_json("profile", study())
     assert list(found) == [
         *("feasible", "space_size", "share_feasible", "params", "blocks", "scaled", "smallest_budget"),
-        "seconds_expected",
+        *("seconds_expected", "fewest_draws"),
     ]
+    assert found["fewest_draws"] is None
     assert found["feasible"] is True
     assert list(found["params"]) == ["min", "median", "max"]
     assert set(found["blocks"]) == {"conv", "separable"}

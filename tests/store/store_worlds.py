@@ -115,7 +115,6 @@ def simulate(storage, trial, owner, epochs, lease_seconds, epoch_seconds) -> Non
     accuracy = accuracy_of(trial.fingerprint)
     assert len(trial.epochs) == int(trial.checkpoint or b"0")
     for epoch in range(len(trial.epochs) + 1, epochs + 1):
-        storage.make_room()
         time.sleep(epoch_seconds)
         checkpoint = str(epoch).encode()
         if not record_epoch(storage, trial.trial_id, owner, epoch_record(epoch, accuracy), checkpoint, lease_seconds):

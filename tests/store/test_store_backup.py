@@ -63,6 +63,7 @@ def check_sound(file):
 
 
 @only_sqlite
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [vacuum, backup])
 def test_copy_of_a_database_that_is_written_to_is_of_one_moment_and_goes_on(url, tmp_path, way):
     storage = create_storage(url)

@@ -114,3 +114,12 @@ def test_server_killed_in_mid_study_loses_no_trial_and_trains_none_twice(own_ser
         assert [epoch.epoch for epoch in trial_epochs(storage, row.id)] == list(range(1, 31))
     assert mirrored(url) == list(range(2))
     storage.close()
+
+
+@pytest.mark.slow
+def test_workers_that_wait_on_a_crowded_server_let_in_those_that_hold_the_last_trials(postgres_server):
+    words = ["--database", "postgresql", "--connections", "16", "--workers", "24", "--trials", "100"]
+    command = [sys.executable, WORKERS_BENCHMARK, "--json", *words, "--seconds", "0.2"]
+    out = subprocess.run(command, check=True, capture_output=True, timeout=120).stdout
+    found = json.loads(out)
+    assert (found["lost"], found["twice"], found["left_running"], found["workers_failed"]) == (0, 0, 0, 0)

@@ -61,6 +61,7 @@ def holders(inode):
 
 
 @linux
+@pytest.mark.slow
 def test_two_workers_hold_one_copy_and_a_killed_run_none(study_file, start, pictures):
     process = start(study_file(epochs=50), "--workers", 2, *pictures(5000, 64))
 
