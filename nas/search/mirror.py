@@ -25,6 +25,7 @@ from nas.search.drawing import replayed
 from nas.search.named import quiet
 from nas.store import sqlite
 from nas.store.engine import Storage, engine_options
+from nas.store.foreign import attributes_of
 from nas.store.status import counts
 from nas.store.trials import claim_mirrored, mirrored, unmark_mirrored, unmirrored
 from nas.study.space import Space
@@ -83,8 +84,8 @@ class Mirror:
                     return None
         return self._add(trial, epochs)
 
-    def _written(self) -> set[int | None]:
-        return {trial.user_attrs.get(NUMBER) for trial in self.study.get_trials(deepcopy=False)}
+    def _written(self) -> set[object]:
+        return set(attributes_of(self.storage, self.record.name, NUMBER))
 
     def _repair(self) -> None:
         """Have written what an earlier run claimed and was killed before it wrote."""
