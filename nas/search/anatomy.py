@@ -10,7 +10,7 @@ from nas.arch.record import LIMITS
 from nas.arch.spec import Architecture, BlockPart
 from nas.blocks.registry import Blocks
 from nas.blocks.trace import LayerCost, cost
-from nas.search.propose import phrase
+from nas.search.phrases import phrase
 from nas.search.stages import Numbers
 
 

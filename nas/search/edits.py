@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from nas.arch.record import Value
 from nas.search.costs import Costs
 from nas.search.drawing import completions, edits, replayed
+from nas.search.phrases import summary
 from nas.search.project import project
-from nas.search.propose import summary
 from nas.search.stages import Numbers
 
 MOST_COMPLETIONS = 24

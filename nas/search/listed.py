@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nas.arch.record import Candidate, TrialRecord
-from nas.search.propose import summary
+from nas.search.phrases import summary
 from nas.study.candidates import Listed
 
 NAME = "architecture"

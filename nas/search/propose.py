@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import random
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from heapq import nlargest
 from itertools import islice
-from typing import Any, NamedTuple
 
 import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState, create_trial
 
-from nas.arch.record import COMPLETE, FAILED, PRUNED, Candidate, TrialRecord, Value
-from nas.arch.spec import Architecture, BlockPart
+from nas.arch.record import COMPLETE, PRUNED, Candidate, TrialRecord, Value
+from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
 from nas.blocks.trace import cost, normalise
 from nas.search.costs import Costs
 from nas.search.drawing import replayed
 from nas.search.memory import Memory
 from nas.search.named import make_sampler, quiet, sampler_for
+from nas.search.phrases import summary
 from nas.search.project import Projected, project
-from nas.search.sampler import REMEMBERED, BudgetSampler
+from nas.search.sampler import BudgetSampler
+from nas.search.told import MOST_TRIALS, STATES, End, told_of
 from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
 
@@ -33,19 +33,6 @@ RANDOM_DRAWS = 200
 
 MOST_DRAWS = 20_000
 """A space of at most so many draws is gone through whole; of a larger one so many are drawn at random."""
-
-MOST_TRIALS = 2_000
-"""Our own sampler is told of so many trials at once, and its in-memory study then begins anew."""
-
-_STATES = {COMPLETE: TrialState.COMPLETE, PRUNED: TrialState.PRUNED, FAILED: TrialState.FAIL}
-
-
-class End(NamedTuple):
-    """How the training of a network ended."""
-
-    state: str
-    accuracy: float | None
-    epochs_done: int
 
 
 class Proposer:
@@ -94,11 +81,11 @@ class Proposer:
         """Take in what became of the study's trials; running ones count as taken."""
         if records and not self.known:
             self._set_out(len(records))
-        told = self._bounded(records)
+        told = self._told(records)
         for record in records:
             if self.missing:
                 self._is_tried(_stage_blocks(self.space, record.params))
-            new, over = record.fingerprint not in self.known, record.state in _STATES
+            new, over = record.fingerprint not in self.known, record.state in STATES
             self.known.add(record.fingerprint)
             if new and not over and record.number in told:
                 self._place(record.fingerprint, record.draw)
@@ -119,21 +106,14 @@ class Proposer:
         """Another study is training the network: do not propose it again before everything else is known."""
         self.elsewhere.append(candidate)
 
-    def _bounded(self, records: Sequence[TrialRecord]) -> Collection[int]:
-        """The numbers of the records that become in-memory trials.
-
-        All of them, but where our own sampler would be told too many: then those that it would remember, the best and
-        the latest, while it passes the others over. Its cost then does not grow with the study.
-        """
-        sampler, everything = self.study.sampler, {record.number for record in records}
+    def _told(self, records: Sequence[TrialRecord]) -> Collection[int]:
+        """The numbers of the records that become in-memory trials."""
+        sampler = self.study.sampler
         if not isinstance(sampler, BudgetSampler):
-            return everything
+            return {record.number for record in records}
         if len(self.study.get_trials(deepcopy=False)) >= MOST_TRIALS:
             self._begin_anew(sampler)
-        if len(records) <= MOST_TRIALS:
-            return everything
-        sampler.pass_over(record.params for record in records)
-        return {record.number for record in remembered(records)}
+        return {record.number for record in told_of(records, sampler)}
 
     def _begin_anew(self, sampler: BudgetSampler) -> None:
         """Another in-memory study in place of one that has grown long; the sampler keeps what it knows."""
@@ -269,7 +249,7 @@ class Proposer:
             self.study.tell(trial, state=TrialState.FAIL)
         curve = {} if record.accuracy is None else {record.epochs_done: record.accuracy}
         done = record.state == COMPLETE
-        self._add(record.draw, _STATES[record.state], record.accuracy if done else None, {} if done else curve)
+        self._add(record.draw, STATES[record.state], record.accuracy if done else None, {} if done else curve)
 
     def _add(
         self,
@@ -305,17 +285,6 @@ class Proposer:
             self.study.tell(trial, state=TrialState.FAIL)
 
 
-def remembered(records: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Of many records those that our own sampler remembers: the best and the latest of those over, and those under way.
-
-    In the order given.
-    """
-    over = [record for record in records if record.state in _STATES and record.accuracy is not None]
-    best = nlargest(REMEMBERED, over, key=lambda one: one.accuracy or 0.0)
-    kept = {one.number for one in [*best, *over[-REMEMBERED:]]}
-    return [record for record in records if record.number in kept or record.state not in _STATES]
-
-
 def _stage_blocks(space: Space, params: Mapping[str, Value]) -> set[str]:
     """The block types of a trial's stages: the stem's says nothing of what is searched."""
     places = [value for name, value in params.items() if name.endswith(".block")]
@@ -324,16 +293,3 @@ def _stage_blocks(space: Space, params: Mapping[str, Value]) -> set[str]:
 
 def _has(draw: Draw, blocks: Collection[str]) -> bool:
     return any(pick.block in blocks for stage in draw.skeleton.stages for pick in stage)
-
-
-def summary(architecture: Architecture) -> str:
-    """The network in a line: `conv3 16 | stacked3 layers=2 24 | separable5 48 /2`."""
-    return " | ".join(phrase(part) for part in architecture.parts if isinstance(part, BlockPart))
-
-
-def phrase(part: BlockPart) -> str:
-    """A block in a few words: its type and kernel, its other choices, its width, its stride where that is not 1."""
-    chosen: dict[str, Any] = dict(part.settings)
-    kernel = chosen.pop("kernel", "")
-    words = [f"{part.block}{kernel}", *(f"{name}={value}" for name, value in chosen.items()), str(part.width)]
-    return " ".join([*words, f"/{part.stride}"] if part.stride > 1 else words)

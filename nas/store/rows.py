@@ -110,10 +110,11 @@ def longest_pruned(same: ColumnElement[bool]) -> Select[int]:
     return pruned.order_by(trial.c.epochs_done.desc(), trial.c.id).limit(1)
 
 
-_PARSED = 10_000
+MOST_PARSED = 10_000
+"""So many texts of JSON are remembered as what they say."""
 
 
-@lru_cache(_PARSED)
+@lru_cache(MOST_PARSED)
 def _parsed(text: str) -> Any:
     """The JSON of a column, parsed once: a worker reads every trial at its beginning and at its end, and most of them
     have blocks and versions in common. Whoever is given it changes nothing in it.
@@ -123,22 +124,25 @@ def _parsed(text: str) -> Any:
 
 _TOTALS = tuple(one.name for one in fields(Totals))
 
-_COLUMNS: tuple[ColumnElement[Any], ...] = (
-    *(trial.c.id, study.c.name, trial.c.number, trial.c.state, trial.c.fingerprint, architecture.c.body),
-    *(cast(column, Text) for column in (architecture.c.blocks, trial.c.draw_json, trial.c.choice_json)),
-    *(trial.c.projected, trial.c.reused, trial.c.accuracy, trial.c.epochs, trial.c.epochs_done, trial.c.seed),
-    *(trial.c.seconds, trial.c.device, trial.c.precision, trial.c.reason, trial.c.worker),
-    *(cast(trial.c.versions, Text), architecture.c.summary, trial.c.started, trial.c.finished, trial.c.repeats),
-    *(trial.c.accuracy_low, trial.c.accuracy_high, trial.c.test_accuracy, trial.c.test_low, trial.c.test_high),
-    *(study.c.scored_on, trial.c.revision, *(trial.c[name] for name in _TOTALS)),
-)
-"""In the order of a record's fields but for the totals, which stand at the end, behind the revision."""
+_ELSEWHERE: Mapping[str, ColumnElement[Any]] = {
+    **{"study": study.c.name, "scored_on": study.c.scored_on, "body": architecture.c.body},
+    **{"summary": architecture.c.summary, "blocks": cast(architecture.c.blocks, Text)},
+    **{"draw": cast(trial.c.draw_json, Text), "params": cast(trial.c.choice_json, Text)},
+    "versions": cast(trial.c.versions, Text),
+}
+"""Fields of a trial's record that no column of its table holds under this name; JSON as text."""
+
+_FIELDS: Mapping[str, ColumnElement[Any]] = {
+    one.name: _ELSEWHERE[one.name] if one.name in _ELSEWHERE else trial.c[one.name]
+    for one in fields(TrialRecord)
+    if one.name != "totals"
+}
 
 
 def trial_rows() -> Select[Any]:
     """All that `trial_record` needs."""
     return (
-        select(*_COLUMNS)
+        select(*_FIELDS.values(), *(trial.c[name] for name in _TOTALS), trial.c.revision)
         .select_from(trial)
         .join(study, study.c.id == trial.c.study_id)
         .join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
@@ -148,7 +152,8 @@ def trial_rows() -> Select[Any]:
 def trial_record(row: Row[Any]) -> TrialRecord:
     """A row of `trial_rows`."""
     values = tuple(row)
-    own, totals = values[: -len(_TOTALS) - 1], values[-len(_TOTALS) :]
-    blocks, draw, params = names_in(_parsed(own[6])), table_in(_parsed(own[7])), table_in(_parsed(own[8]))
-    given = (*own[:6], blocks, Totals(*totals), draw, params, *own[9:20], table_in(_parsed(own[20])), *own[21:])
-    return TrialRecord(*given)
+    known = dict(zip(_FIELDS, values, strict=False))
+    known["blocks"] = names_in(_parsed(known["blocks"]))
+    for name in ("draw", "params", "versions"):
+        known[name] = table_in(_parsed(known[name]))
+    return TrialRecord(**known, totals=Totals(*values[len(_FIELDS) : -1]))

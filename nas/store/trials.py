@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from enum import StrEnum
+from enum import IntEnum
 
 from sqlalchemy import Integer, Text, bindparam, case, delete, func, select, update
 
@@ -23,13 +23,13 @@ MOST_PEERS = 1_000
 """A trial is compared with so many of the latest: at the end of every epoch, however long the study."""
 
 
-class Noted(StrEnum):
-    """What became of an epoch's record."""
+class Noted(IntEnum):
+    """What became of an epoch's record; false where it was lost."""
 
-    LOST = "lost"
+    LOST = 0
     """Nothing was written: the trial is the owner's no longer."""
-    KEPT = "kept"
-    HALTED = "halted"
+    KEPT = 1
+    HALTED = 2
     """Kept; and the study is paused or cancelled, so the trial is to end here."""
 
 
@@ -51,7 +51,7 @@ _EPOCH, _CHECKPOINT = replacing(epoch), replacing(checkpoint)
 
 
 @lasting
-def note_epoch(
+def record_epoch(
     storage: Storage,
     trial_id: int,
     owner: str,
@@ -75,18 +75,6 @@ def note_epoch(
             saved = {"trial_id": trial_id, "epoch": record.epoch, "blob": checkpoint_blob}
             connection.execute(_CHECKPOINT[dialect], saved)
     return Noted.HALTED if held[0] else Noted.KEPT
-
-
-def record_epoch(
-    storage: Storage,
-    trial_id: int,
-    owner: str,
-    record: EpochRecord,
-    checkpoint_blob: bytes | None,
-    lease_seconds: float,
-) -> bool:
-    """Whether an epoch was written down, as `note_epoch` does."""
-    return note_epoch(storage, trial_id, owner, record, checkpoint_blob, lease_seconds) is not Noted.LOST
 
 
 _state = bindparam("ends", type_=Text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module
@@ -79,32 +78,14 @@ def _libraries() -> Iterator[Check]:
 
 
 def _library(asked: str) -> Check | None:
-    name, wanted = split(asked)
+    wanted = _named("packaging.requirements", "Requirement")(asked)
     try:
-        found = version(name)
+        found = version(wanted.name)
     except PackageNotFoundError:
-        return Check(name, PROBLEM, "not installed", f"pip install '{asked}'")
-    if meets(found, wanted):
+        return Check(wanted.name, PROBLEM, "not installed", f"pip install '{asked}'")
+    if wanted.specifier.contains(found, prereleases=True):
         return None
-    return Check(name, PROBLEM, f"{found} is not {wanted}", f"pip install '{asked}'")
-
-
-def split(asked: str) -> tuple[str, str]:
-    """The name and the versions of a requirement such as `torch>=2.6,<2.14`."""
-    name = re.match(r"[A-Za-z0-9._-]+", asked)
-    assert name is not None
-    return name[0], asked[name.end() :].partition(";")[0].strip(" ()")
-
-
-def meets(found: str, wanted: str) -> bool:
-    """Whether a version lies within bounds such as `>=2.6,<2.14`."""
-    bounds = re.findall(r"(>=|<)\s*([0-9.]+)", wanted)
-    return all((_numbers(found) >= _numbers(bound)) == (sign == ">=") for sign, bound in bounds)
-
-
-def _numbers(found: str) -> tuple[int, ...]:
-    release = re.match(r"[0-9]+(\.[0-9]+)*", found)
-    return tuple(int(one) for one in release[0].split(".")) if release else ()
+    return Check(wanted.name, PROBLEM, f"{found} is not {wanted.specifier}", f"pip install '{asked}'")
 
 
 def _loaded() -> Iterator[Check]:

@@ -16,7 +16,7 @@ from nas.search.fidelity import asks_peers, should_prune
 from nas.search.loop import LEASE_SECONDS, Search
 from nas.store.engine import Storage
 from nas.store.leases import heartbeat, release, release_owners
-from nas.store.trials import Noted, finish, note_epoch, peers, trials
+from nas.store.trials import Noted, finish, peers, record_epoch, trials
 from nas.work.owner import is_gone
 
 BEAT_SECONDS = 5.0
@@ -119,7 +119,7 @@ class _Trial:
         """Write the epoch down; False where the trial is pruned, or ours no longer."""
         search = self.worker.search
         self.curve.append(record)
-        noted = note_epoch(search.storage, self.claim.trial_id, search.owner, record, checkpoint, LEASE_SECONDS)
+        noted = record_epoch(search.storage, self.claim.trial_id, search.owner, record, checkpoint, LEASE_SECONDS)
         if noted is Noted.LOST:
             self.lost.set()
             return False

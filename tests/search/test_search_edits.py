@@ -10,8 +10,8 @@ from nas.search.anatomy import parts
 from nas.search.costs import Costs
 from nas.search.drawing import completions, edits, replayed
 from nas.search.edits import around
+from nas.search.phrases import summary
 from nas.search.project import project
-from nas.search.propose import summary
 from nas.study.budget import Budget
 
 SPACE = make(("stacked", "separable", "grouped"))

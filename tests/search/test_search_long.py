@@ -7,8 +7,8 @@ from search_worlds import accuracy, make, proposer, record, run_toy
 
 from nas.arch.record import FAILED, PRUNED, RUNNING
 from nas.search.points import FAR_ON, POOL
-from nas.search.propose import MOST_TRIALS, remembered
 from nas.search.sampler import REMEMBERED
+from nas.search.told import MOST_TRIALS, remembered
 from nas.study.space import RandomPicker
 
 

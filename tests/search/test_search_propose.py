@@ -19,8 +19,9 @@ from nas.arch.record import FAILED, PRUNED, RUNNING, WAITING
 from nas.blocks.trace import cost
 from nas.net.build import build
 from nas.search.drawing import replayed
+from nas.search.phrases import summary
 from nas.search.project import BAND
-from nas.search.propose import MOST_ASKS, summary
+from nas.search.propose import MOST_ASKS
 from nas.study.budget import Budget
 from nas.study.tables import SAMPLERS
 
