@@ -7,9 +7,10 @@
 The plain pipeline (train_plain.py) trains first, so many epochs as its user would; the accuracy that it ends with is
 the bar. Then ours (train_ours.py) trains the same network on the same images, and ends with the first epoch that
 reaches the bar of the same seed; where none does, it has failed, and says so. Both are processes of their own, one
-thread; each measures accuracy after every epoch on the same images held out; test images are not touched. CPU time is
-user and system time of the whole process, reading the images included. A run is written to
-results/time_to_accuracy.json as soon as it has ended.
+thread, started as their users would: ours as a worker, with a worker's environment, the plain one as it comes. Each
+measures accuracy after every epoch on the same images held out; test images are not touched. CPU time is user and
+system time of the whole process, reading the images included. A run is written to results/time_to_accuracy.json as
+soon as it has ended.
 
 CIFAR-10 is whatever `nas data` lists: as an archive of JPEG images it was recompressed as JPEG by its source.
 """
@@ -22,7 +23,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -38,6 +39,7 @@ from nas.blocks.trace import cost
 from nas.data.names import load_images
 from nas.data.places import find
 from nas.data.split import held_out
+from nas.work.child import KEEP_FREED
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "time_to_accuracy.json"
@@ -99,9 +101,9 @@ TASKS = {
 }
 
 
-def process(script: str, arguments: Sequence[str]) -> tuple[list[dict[str, Any]], float]:
+def process(script: str, arguments: Sequence[str], given: Mapping[str, str]) -> tuple[list[dict[str, Any]], float]:
     """The epochs that a script tells, and the CPU seconds of its whole process, user and system."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**given, **os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(HERE / script), *arguments]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -153,7 +155,7 @@ def plain(place: Place, task: Task, seed: int, given: argparse.Namespace, known:
 def ours(place: Place, task: Task, seed: int, bar: float, given: argparse.Namespace, known: Known) -> dict[str, Any]:
     """Our run up to the bar."""
     recipe = task.recipe | ({"epochs": 1} if given.quick else {})
-    settings = {"network": task.architecture.fingerprint, "recipe": recipe, "bar": bar}
+    settings = {"network": task.architecture.fingerprint, "recipe": recipe, "bar": bar, "environment": KEEP_FREED}
     arguments = [place.name, "--recipe", json.dumps(recipe), "--bar", repr(bar)]
     return _run("ours", "train_ours.py", place, arguments, settings, seed, given, known)
 
@@ -172,7 +174,8 @@ def _run(
     found = known.get(key, settings)
     if found is None:
         arguments = [*arguments, "--network", str(place.network), "--seed", str(seed)]
-        epochs, seconds = process(script, [*arguments, *(["--images", "2000"] if given.quick else [])])
+        images = ["--images", "2000"] if given.quick else []
+        epochs, seconds = process(script, [*arguments, *images], KEEP_FREED if contender == "ours" else {})
         accuracy = epochs[-1]["accuracy"]
         found = {"settings": settings, "accuracy": accuracy, "cpu_seconds": round(seconds, 2), "epochs": epochs}
         found |= {"source": place.source, **provenance(), "load": round(os.getloadavg()[0], 2)}

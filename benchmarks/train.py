@@ -6,10 +6,11 @@
     python benchmarks/train.py --precision                 # accuracy of bf16 against fp32, five seeds each
 
 Each training step counts from the picking of images to the optimizer's step: cropping, mirroring and normalising
-included. The contenders take turns, one thread, in rounds of a second of CPU time each or more; a ratio is that of one
-round, and a network's the median of its rounds'. Keras (`pip install keras`, beside torch) is left out where it is not
-installed. CIFAR-10's images are used where they are at hand, else noise: the figures do not depend on it. Each
-measurement is a section of results/train.json, and leaves the others as they are.
+included. Each contender is a process of its own, one thread, started as its user would start it: ours as a worker, the
+others as they come (train_contenders.py). They take turns, in rounds of a second of CPU time each or more; a ratio is
+that of one round, and a network's the median of its rounds'. Keras (`pip install keras`, beside torch) is left out
+where it is not installed. CIFAR-10's images are used where they are at hand, else noise: the figures do not depend on
+it. Each measurement is a section of results/train.json, and leaves the others as they are.
 """
 
 from __future__ import annotations
@@ -17,9 +18,10 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+import tempfile
+from collections.abc import Sequence
+from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -27,9 +29,9 @@ from typing import Any
 import numpy as np
 import torch
 from provenance import provenance
+from served import Served
+from train_contenders import BATCH, started
 from train_networks import BLOCKS, CHOICES, DEPTHWISE, FORMS, Proposed, proposed
-from train_ours import choose, input_steps, timed_batches, train_steps
-from train_plain import loader_of, train_epoch
 from train_precision import compared_precision
 from train_workers import compared_workers, serve
 
@@ -38,21 +40,12 @@ from nas.data.names import load_images
 from nas.errors import DataError
 from nas.net.build import build, trainable
 
-try:
-    import train_keras
-except ImportError:
-    train_keras = None
-
 RESULTS = Path(__file__).parent / "results" / "train.json"
-BATCH = 64
 IMAGES = 128 * BATCH
 """So many images are in memory: what one round takes at most."""
 
 BARS = {"dense": 2.1, "depthwise": 1.5, "input_share": 0.03}
 """Ours against the plain loop, and the most that input may take of our step."""
-
-Run = Callable[[int], float]
-"""CPU seconds of so many steps."""
 
 
 def images_at_hand(quick: bool) -> tuple[str, Array, Array]:
@@ -69,67 +62,24 @@ def images_at_hand(quick: bool) -> tuple[str, Array, Array]:
     return "cifar10", found.train_images[chosen], found.train_labels[chosen]
 
 
-def contenders(one: Proposed, images: Array, labels: Array) -> tuple[dict[str, Run], dict[str, Any]]:
-    """What to time on a network, each with a module of its own, and what our trainer chose to compute in."""
-    network, batches = build(one.architecture, BLOCKS), timed_batches(images, labels, BATCH)
-    choice = choose(network, batches)
-    runs: dict[str, Run] = {
-        "ours": lambda steps: train_steps(network, batches, choice, steps),
-        "plain": plain(one, images, labels),
-    }
-    if train_keras is not None:
-        runs["keras"] = in_keras(one, images, labels)
-    runs["input"] = lambda steps: input_steps(batches, steps)
-    return runs, asdict(choice.plan) | {"seconds": round(choice.seconds, 3)}
-
-
-def plain(one: Proposed, images: Array, labels: Array) -> Run:
-    """The loop as people write it."""
-    model = build(one.architecture, BLOCKS)
-    pixels = np.ascontiguousarray(images.transpose(0, 2, 3, 1))
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, weight_decay=5e-4, nesterov=True)
-
-    def run(steps: int) -> float:
-        count = steps * BATCH
-        loader = loader_of(pixels[:count], labels[:count], "cifar10", augmented=True, batch=BATCH)
-        begun = time.process_time()
-        train_epoch(model, loader, optimizer)
-        return time.process_time() - begun
-
-    return run
-
-
-def in_keras(one: Proposed, images: Array, labels: Array) -> Run:
-    """Keras' fit, of one epoch."""
-    train_keras.keras.backend.clear_session()
-    model = train_keras.compiled(train_keras.translated(build(one.architecture, BLOCKS)))
-    pixels = train_keras.laid_out(images)
-
-    def run(steps: int) -> float:
-        begun = time.process_time()
-        model.fit(pixels[: steps * BATCH], labels[: steps * BATCH], batch_size=BATCH, verbose=0)
-        return time.process_time() - begun
-
-    return run
-
-
-def measured(one: Proposed, images: Array, labels: Array, rounds: int, seconds: float) -> dict[str, Any]:
+def measured(one: Proposed, images: Path, rivals: Sequence[str], rounds: int, seconds: float) -> dict[str, Any]:
     """A network's images a second by contender and round, and what follows from them."""
-    runs, choice = contenders(one, images, labels)
-    steps = {name: enough(run, seconds) for name, run in runs.items() if name != "input"}
-    steps["input"] = steps["ours"]
-    rates: dict[str, list[float]] = {name: [] for name in runs}
+    processes = {name: started(name, one, images) for name in ("ours", *rivals)}
+    steps = {name: enough(process, seconds) for name, process in processes.items()}
+    rates: dict[str, list[float]] = {name: [] for name in (*processes, "input")}
     for _ in range(rounds):
-        for name, run in runs.items():
-            rates[name].append(steps[name] * BATCH / run(steps[name]))
-    rivals = [name for name in ("plain", "keras") if name in rates]
+        for name, process in processes.items():
+            rates[name].append(steps[name] * BATCH / process.asked(steps[name]))
+        rates["input"].append(steps["ours"] * BATCH / processes["ours"].asked(f"input {steps['ours']}"))
+    for process in processes.values():
+        process.end()
     return {
         "block": one.block,
         "budget": one.budget,
         "params": trainable(build(one.architecture, BLOCKS)),
         "macs": one.cost.macs,
         "architecture": one.architecture.to_json()["parts"],
-        "choice": choice,
+        "choice": processes["ours"].ready,
         "steps_a_round": steps,
         "images_per_second": {name: spread(values) for name, values in rates.items()},
         "ratio": {name: spread(quotients(rates["ours"], rates[name])) for name in rivals},
@@ -137,10 +87,10 @@ def measured(one: Proposed, images: Array, labels: Array, rounds: int, seconds: 
     }
 
 
-def enough(run: Run, seconds: float) -> int:
+def enough(process: Served, seconds: float) -> int:
     """How many steps take so long, after two to warm up; within the images that there are."""
-    run(2)
-    return min(IMAGES // BATCH, max(2, math.ceil(2 * seconds / run(2))))
+    process.asked(2)
+    return min(IMAGES // BATCH, max(2, math.ceil(2 * seconds / process.asked(2))))
 
 
 def spread(values: Sequence[float]) -> dict[str, Any]:
@@ -190,7 +140,8 @@ def show(row: dict[str, Any]) -> None:
 
 def steps_section(given: argparse.Namespace) -> dict[str, Any]:
     """All networks asked for, and their summary."""
-    if train_keras is None:
+    rivals = ["plain", *(["keras"] if find_spec("keras") else [])]
+    if "keras" not in rivals:
         print("Keras is left out: it is not installed here; `pip install keras` beside torch")
     source, images, labels = images_at_hand(given.quick)
     print("| block | params | M macs | images/s: ours | plain | Keras | ours / plain | ours / Keras | input | chosen |")
@@ -198,12 +149,15 @@ def steps_section(given: argparse.Namespace) -> dict[str, Any]:
     budgets = tuple(form.budget for form in FORMS[:2]) if given.quick else ()
     seconds = 0.2 if given.quick else 1.0
     rows = []
-    for one in proposed(given.blocks, budgets):
-        rows.append(measured(one, images, labels, given.rounds, seconds))
-        show(rows[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = Path(folder) / "images.npz"
+        np.savez(arrays, images=images, labels=labels)
+        for one in proposed(given.blocks, budgets):
+            rows.append(measured(one, arrays, rivals, given.rounds, seconds))
+            show(rows[-1])
     found = summary(rows)
     print(json.dumps(found["ratios"], indent=2))
-    versions = {"keras": train_keras.keras.__version__} if train_keras is not None else {}
+    versions = {name: version(name) for name in ("torch", *rivals) if name != "plain"}
     facts = {"images": source, "batch_size": BATCH, "threads": 1, "rounds": given.rounds, "versions": versions}
     return {**facts, **found, "networks": rows}
 

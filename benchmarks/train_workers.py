@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from statistics import median
 from typing import Any
 
 import torch
+from served import Served
 from train_networks import BLOCKS, proposed
 from train_ours import choose, timed_batches, train_steps
 
@@ -33,33 +33,9 @@ CONTROL = "control"
 this reach against one is what the machine has to give."""
 
 
-class Process:
-    """A training process on one core that trains so many seconds when told to."""
-
-    def __init__(self, script: Path, block: str, core: int) -> None:
-        command = [sys.executable, str(script), "--serve", block]
-        environment = {**KEEP_FREED, **os.environ, "OMP_NUM_THREADS": "1"}
-        pipe = subprocess.PIPE
-        self.child = subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
-        os.sched_setaffinity(self.child.pid, {core})
-        self.heard()
-
-    def tell(self, seconds: float) -> None:
-        """Start a round."""
-        assert self.child.stdin is not None
-        self.child.stdin.write(f"{seconds}\n")
-        self.child.stdin.flush()
-
-    def heard(self) -> Any:
-        """What it answers."""
-        assert self.child.stdout is not None
-        return json.loads(self.child.stdout.readline())
-
-    def end(self) -> None:
-        """Let it end."""
-        assert self.child.stdin is not None
-        self.child.stdin.close()
-        self.child.wait()
+def started(script: Path, block: str, core: int) -> Served:
+    """A training process on one core, started as a worker, that trains so many seconds when told to."""
+    return Served([str(script), "--serve", block], KEEP_FREED, core)
 
 
 def serve(block: str, images: Array, labels: Array, batch: int) -> None:
@@ -109,7 +85,7 @@ def compared_workers(script: Path, rounds: int, seconds: float) -> dict[str, Any
 
 def of_block(script: Path, block: str, cores: list[int], rounds: int, seconds: float) -> dict[str, Any]:
     """One network: the rates by round, their medians, and the median of the rounds' ratios."""
-    processes = [Process(script, block, core) for core in cores]
+    processes = [started(script, block, core) for core in cores]
     alone, together = [], []
     for number in range(rounds):
         alone.append(rate([processes[number % 2]], seconds))
@@ -125,7 +101,7 @@ def of_block(script: Path, block: str, cores: list[int], rounds: int, seconds: f
     }
 
 
-def rate(processes: list[Process], seconds: float) -> float:
+def rate(processes: list[Served], seconds: float) -> float:
     """Images a second of the clock, of all together."""
     for process in processes:
         process.tell(seconds)
