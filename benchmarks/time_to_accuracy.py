@@ -89,14 +89,14 @@ TASKS = {
         input=(1, 28, 28),
         plain_epochs=15,
         plain_augmented=True,
-        recipe={"epochs": 5, "start_size": 0.6, "crop": 1, "flip": True},
+        recipe={"epochs": 5, "batch_size": 48, "start_size": 0.5, "flip": True},
     ),
     "cifar10": Task(
         parts=(conv(32), POOL, conv(64), conv(64), conv(112, 2), conv(112)),
         input=(3, 32, 32),
         plain_epochs=10,
         plain_augmented=True,
-        recipe={"epochs": 5, "start_size": 0.6, "crop": 4, "flip": True},
+        recipe={"epochs": 3, "batch_size": 48, "start_size": 0.6, "flip": True},
     ),
 }
 

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from nas.net.build import build
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -40,3 +43,28 @@ def test_networks_of_the_training_benchmark_fill_their_budgets(monkeypatch, caps
     for line in lines:
         budget, params = (int(word.replace(",", "")) for word in line.split()[1:3])
         assert 0.89 * budget < params <= budget, line
+
+
+def test_whitened_kernels_answer_patches_without_correlation_and_come_with_their_opposites(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    starts = importlib.import_module("starts")
+    network = build(starts.TASKS["fashion-mnist"].architecture, starts.BLOCKS, seed=0)
+    noise = torch.randn(50, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    images = 30 * torch.nn.functional.avg_pool2d(noise, 3, 1, 1)  # neighbours are alike, as they are in pictures
+    starts.whitened(network, images)
+    kernels = starts.convolutions(network)[0].weight.detach()
+    half = len(kernels) // 3  # 28 kernels: nine directions, their opposites, and ten as they were
+    assert torch.equal(kernels[:half], -kernels[half : 2 * half])
+    answers = torch.nn.functional.conv2d(images, kernels[:half]).transpose(0, 1).flatten(1)
+    among = answers @ answers.T
+    assert torch.allclose(among / among[0, 0], torch.eye(half), atol=0.02)
+
+
+def test_a_convolution_that_begins_as_identity_hands_its_channels_on(monkeypatch):
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    starts = importlib.import_module("starts")
+    network = build(starts.TASKS["fashion-mnist"].architecture, starts.BLOCKS, seed=0)
+    starts.identity(network, torch.zeros(1))
+    second = starts.convolutions(network)[1]
+    maps = torch.randn(2, second.in_channels, 5, 5)
+    assert torch.allclose(second(maps)[:, : second.in_channels], maps, atol=1e-6)
