@@ -1,14 +1,18 @@
 """What the other studies of a storage tell a search, and what `nas explain` says of it."""
 
+import threading
+from contextlib import closing
+
 import pytest
 from databases import slow_on_postgresql
-from explain_worlds import by_kernel, searched
+from explain_worlds import BLOCKS, by_kernel, searched
 
 from nas.show.explanation import explanation_text
 from nas.store.engine import open_storage
 from nas.store.schema import create_storage
 from nas.store.studies import find_study
 from nas.work.explain import explain_study
+from nas.work.process import Job, make_worker
 from nas.work.remembered import remembered
 
 
@@ -84,3 +88,11 @@ def test_workers_of_a_study_remember_the_others(two):
         assert own not in {one.study for one in memory.networks}
     finally:
         storage.close()
+
+
+@slow_on_postgresql
+def test_worker_is_made_with_what_others_told_where_its_study_asks_for_it(two):
+    for study, networks in (("later", 39), ("forgets", None)):
+        with closing(make_worker(Job(two, study, 0, "."), threading.Event(), BLOCKS)) as worker:
+            memory = worker.search.proposer.memory
+            assert (memory and len(memory.networks)) == networks
