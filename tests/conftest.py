@@ -1,7 +1,8 @@
 """A fresh database for a test, of either kind: SQLite, or a PostgreSQL server started for the tests.
 
-`url` is one without tables, `storage` is open on one of the newest schema; both are the same one in one test. A folder
-of tests, or a test, says by `database` on which kinds it is run.
+`url` is one without tables, `storage` is open on one of the newest schema; both are the same one in one test. What a
+test or a whole file of tests needs besides, `new_url` makes. A folder of tests, or a test, says by `database` on which
+kinds it is run.
 
 Properties are tried on a third of their examples, on all of them with `--hypothesis-profile=long`.
 """
@@ -46,21 +47,45 @@ def sqlite_template(tmp_path_factory):
     return file
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def database(request):
     """The kind of database."""
     return getattr(request, "param", "sqlite")
 
 
+def place_of(request, kind, folder):
+    """A database of a kind that is not there yet."""
+    if kind == "sqlite":
+        return SqlitePlace(folder / "nas.db", request.getfixturevalue("sqlite_template"))
+    server = request.getfixturevalue("postgres_server")
+    return PostgresPlace(server, request.getfixturevalue("postgres_template"))
+
+
 @pytest.fixture
 def a_database(request, database, tmp_path):
-    if database == "sqlite":
-        yield SqlitePlace(tmp_path / "nas.db", request.getfixturevalue("sqlite_template"))
-        return
-    server = request.getfixturevalue("postgres_server")
-    made = PostgresPlace(server, request.getfixturevalue("postgres_template"))
+    made = place_of(request, database, tmp_path)
     yield made
     made.drop()
+
+
+@pytest.fixture(scope="module")
+def new_place(request, database, tmp_path_factory):
+    """Makes further databases, of the kind or of another; they are gone when the file's tests are through."""
+    made = []
+
+    def make(kind=database):
+        made.append(place_of(request, kind, tmp_path_factory.mktemp("place")))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.drop()
+
+
+@pytest.fixture(scope="module")
+def new_url(new_place):
+    """Makes the URLs of further databases without tables."""
+    return lambda *kind: new_place(*kind).url
 
 
 @pytest.fixture

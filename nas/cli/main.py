@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import traceback
 from collections.abc import Sequence
@@ -10,8 +11,8 @@ import click
 
 from nas.cli.groups import LazyGroup, Place
 from nas.cli.options import Settings, common
+from nas.cli.output import note
 from nas.errors import NasError
-from nas.show.table import visible
 
 COMMANDS = {
     "run": Place("nas.cli.run", "run", "Run a study to its total of trials, or go on with it."),
@@ -63,13 +64,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("Interrupted", err=True)
         return 130
     except click.ClickException as error:
-        error.show()
+        usage = io.StringIO()
+        error.show(usage)
+        note(usage.getvalue().rstrip("\n"))
         return error.exit_code
     except NasError as error:
         if settings.debug:
             traceback.print_exc()
         else:
-            click.echo("\n".join(f"Error: {visible(line)}" for line in error.lines), err=True)
+            note("\n".join(f"Error: {line}" for line in error.lines))
         return error.exit_code
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from nas.show.formats import as_csv, as_json, flat
-from nas.show.table import Column, table, visible
+from nas.show.table import Column, table, told
 
 
 def print_rows(form: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], header: Sequence[str]) -> None:
@@ -43,8 +43,8 @@ def record_text(form: str, record: Mapping[str, Any], text: str) -> str:
 
 
 def note(text: str) -> None:
-    """A line on standard error."""
-    click.echo("\n".join(map(visible, text.split("\n"))), err=True)
+    """Lines on standard error, none too long to be read."""
+    click.echo("\n".join(map(told, text.split("\n"))), err=True)
 
 
 def terminal_width() -> int | None:

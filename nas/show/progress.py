@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, TrialRecord
-from nas.show.table import seconds
+from nas.show.table import seconds, told
 from nas.work.launch import Progress
 
 BAR_WIDTH = 24
@@ -58,7 +58,7 @@ def trial_line(trial: TrialRecord, place: str) -> str:
     accuracy = "" if trial.accuracy is None else f"{trial.accuracy:.4f}"
     words = [f"trial {trial.number}", state, accuracy, f"{trial.totals.params:,} params", trial.name or trial.summary]
     reason = f"{trial.reason}" if trial.state == FAILED else ""
-    return "  ".join(word for word in (*words, reason, place) if word)
+    return told("  ".join(word for word in (*words, reason, place) if word))
 
 
 class Lines:

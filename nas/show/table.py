@@ -11,6 +11,9 @@ SHORT_FINGERPRINT = 10
 NARROWEST = 12
 """A cell is never cut below so many characters."""
 
+LONGEST_LINE = 2000
+"""Characters of a line that tells what went wrong; whoever made a value decides how long it is."""
+
 
 def plain(value: Any) -> str:
     """A value as it is; nothing for None, lists joined by a space."""
@@ -24,6 +27,15 @@ def plain(value: Any) -> str:
 def visible(text: str) -> str:
     """A text as a terminal may be given it: what is no printable character is spelt out, so that it steers nothing."""
     return text if text.isprintable() else "".join(one if one.isprintable() else repr(one)[1:-1] for one in text)
+
+
+def told(line: str) -> str:
+    """A line of bounded length as a terminal may be given it: of a longer one the beginning and the end.
+
+    The end of a message says what is allowed.
+    """
+    seen, half = visible(line), LONGEST_LINE // 2
+    return seen if len(seen) <= LONGEST_LINE else f"{seen[: half - 2]} … {seen[1 - half :]}"
 
 
 def count(value: int | None) -> str:

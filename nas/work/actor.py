@@ -6,6 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from socket import gethostname
@@ -53,7 +54,8 @@ class Actor:
         os.environ.update(self.place.environment)
         try:
             self._check_version()
-            self._worker(images).run()
+            with closing(self._worker(images)) as worker:
+                worker.run()
         except NasError as error:
             return error.lines
         return []

@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
@@ -271,7 +271,8 @@ class InProcess:
 
     def _work(self) -> None:
         try:
-            make_worker(self.job, self.stopping, self.blocks).run()
+            with closing(make_worker(self.job, self.stopping, self.blocks)) as worker:
+                worker.run()
         except BaseException as error:
             self.problems.append(error)
 

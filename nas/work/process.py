@@ -9,7 +9,7 @@ import signal
 import sys
 import threading
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -80,9 +80,9 @@ def main() -> int:
     _die_with(job.parent)
     _compute_on(job.core)
     try:
-        worker = make_worker(job, stop)
-        worker.leave = leave
-        worker.run()
+        with closing(make_worker(job, stop)) as worker:
+            worker.leave = leave
+            worker.run()
     except NasError as error:
         print(*error.lines, sep="\n", file=sys.stderr)
         return error.exit_code
@@ -93,6 +93,14 @@ def make_worker(job: Job, stop: threading.Event, blocks: Blocks | None = None) -
     """The worker of a job: its own view of the storage, its own proposer, the study's images on the device."""
     use_one_thread()
     storage = open_storage(job.storage, patient=True)
+    try:
+        return _worker(job, stop, storage, blocks)
+    except BaseException:
+        storage.close()
+        raise
+
+
+def _worker(job: Job, stop: threading.Event, storage: Storage, blocks: Blocks | None) -> Worker:
     record = find_study(storage, job.study)
     study = study_from_data(record.config)
     blocks = load_blocks(job.plugins) if blocks is None else blocks

@@ -72,6 +72,10 @@ class Worker:
             release(self.search.storage, self.search.owner)
         return ended
 
+    def close(self) -> None:
+        """Give back the connections to its storage."""
+        self.search.storage.close()
+
     def _trial(self, claim: Claim) -> bool:
         """Evaluate one claimed trial and write down how it ended; False where it was stopped or lost."""
         if self._pruned_by_known(claim):

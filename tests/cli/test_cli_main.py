@@ -1,8 +1,10 @@
 """The command as a whole: help, options on both sides, exit codes, and what it does not import."""
 
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -99,6 +101,35 @@ def test_errors_are_a_line_each_without_a_traceback(nas, monkeypatch):
     told = nas("boom")
     assert (told.code, told.out) == (1, "")
     assert told.err == "Error: x.toml: seed: first\nError: x.toml: name: second\n"
+
+
+LONG = "x" * 50_000
+
+
+@pytest.mark.parametrize(
+    ("words", "last"),
+    [
+        (["show", LONG], "no such database; `nas run` creates it"),
+        (["show", "\x1b[2J" * 9_000], "no such database; `nas run` creates it"),
+        (["profile", LONG], "cannot be read: File name too long"),
+        (["best", "--top", LONG], "is not a valid integer range."),
+        ([LONG], "'"),
+    ],
+)
+def test_line_that_quotes_what_is_long_is_not_long(home, nas, words, last):
+    told = nas(*words)
+    line = told.err.splitlines()[-1]
+    assert told.code in (1, 2)
+    assert line.isprintable()
+    assert (line.startswith("Error: "), line.endswith(last), len(line) <= 2100) == (True, True, True)
+
+
+def test_schema_of_any_length_is_told_in_a_line_that_is_not_long(world, nas):
+    with closing(sqlite3.connect("nas.db")) as raw, raw:
+        raw.execute("UPDATE nas_alembic_version SET version_num = ?", ("z" * 50_000,))
+    told = nas("status")
+    assert (told.code, len(told.err) < 2100) == (1, True)
+    assert told.err.endswith(f"is newer than {SCHEMA}; install a newer nas\n")
 
 
 @pytest.mark.parametrize("words", [["--debug", "boom"], ["boom", "--debug"]])

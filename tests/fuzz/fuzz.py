@@ -184,6 +184,11 @@ def _cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def _children_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def guided(target: Target, seeds: Sequence[bytes], seed: int, seconds: float, world: World, folder: Path) -> None:
     """Have Atheris choose inputs by the lines that they reach; it ends the process, at the first find."""
     import atheris  # noqa: PLC0415
@@ -229,8 +234,10 @@ def main() -> int:
             if given.guided:
                 guided(TARGETS[name], seeds, given.seed, given.minutes * 60 / len(names), world, folder)
             share = given.minutes * 60 / len(names)
+            before, began = _children_seconds(), time.monotonic()
             count = fuzz(name, seeds, given.seed, share, world, finds, given.most)
-            print(f"{name}: {count:,} inputs", flush=True)
+            took, cpu = time.monotonic() - began, _children_seconds() - before
+            print(f"{name}: {count:,} inputs in {took:.0f} s, {cpu:.0f} s of CPU time", flush=True)
     kept = list(finds.folder.glob("*.input")) if finds.folder.is_dir() else []
     print(f"{len(kept)} finds in {finds.folder}" if kept else "no find")
     return 1 if kept else 0

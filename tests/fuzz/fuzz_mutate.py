@@ -1,5 +1,6 @@
 """Valid files made invalid: bytes, plain data, members of archives and rows of databases changed at random."""
 
+import copy
 import gzip
 import io
 import json
@@ -98,27 +99,35 @@ def changed_tree(rng: random.Random, data: object) -> object:
     for _ in range(rng.choice((1, 1, 2, 3))):
         places = list(_places(data))
         if not places:
-            return rng.choice(ODD)
+            return _copied(rng.choice(ODD))
         holder, key = rng.choice(places)
         kind = rng.randrange(8)
         if kind == 0:
             del holder[key]
         elif kind == 1 and isinstance(holder, list):
-            holder.insert(key, json.loads(json.dumps(holder[key])))
+            holder.insert(key, _copied(holder[key]))
         elif kind == 1:
-            holder[rng.choice(("x", "", "repeat", "name", "id", "kernel"))] = rng.choice(ODD)
+            holder[rng.choice(("x", "", "repeat", "name", "id", "kernel"))] = _copied(rng.choice(ODD))
         elif kind == 2:
             other, name = rng.choice(places)
             if name in other if isinstance(other, dict) else name < len(other):
-                holder[key] = json.loads(json.dumps(other[name]))
+                holder[key] = _copied(other[name])
         elif kind == 3:
             for _ in range(rng.choice((1, 30, 2000))):
                 holder[key] = [holder[key]] if rng.random() < 0.5 else {"join": "add", "branches": [[holder[key]]]}
         elif kind == 4 and type(holder[key]) is int:
             holder[key] += rng.choice((-1, 1, 2**20, 2**40))
         else:
-            holder[key] = rng.choice(ODD)
+            holder[key] = _copied(rng.choice(ODD))
     return data
+
+
+def _copied(value: object) -> object:
+    """A value of its own, since it may be changed; 0 for one that is nested too deeply to be copied."""
+    try:
+        return copy.deepcopy(value)
+    except RecursionError:
+        return 0
 
 
 def _places(data: object):

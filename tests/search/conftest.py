@@ -4,6 +4,6 @@ import pytest
 from databases import KINDS
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(scope="module", params=KINDS)
 def database(request):
     return request.param

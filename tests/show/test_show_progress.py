@@ -124,3 +124,11 @@ def test_no_color_is_respected(monkeypatch):
         watch(progress([trial(5, FAILED, None, reason="NaN")], failed=1))
     assert "NaN" in stream.getvalue()
     assert "\x1b[31m" not in stream.getvalue()
+
+
+def test_reason_that_a_plugin_gave_steers_no_terminal():
+    stream = io.StringIO()
+    Lines(stream)(progress([trial(1, FAILED, None, reason="\x1b[2J" + "x" * 5000)], failed=1))
+    line = stream.getvalue().rstrip("\n")
+    assert (line.isprintable(), len(line) <= 2000) == (True, True)
+    assert "\\x1b[2Jxxx" in line

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from nas.show.formats import as_csv, as_json, flat
-from nas.show.table import Column, count, fingerprint, pairs, percent, plain, seconds, shape, table
+from nas.show.table import Column, count, fingerprint, pairs, percent, plain, seconds, shape, table, told
 
 COLUMNS = (Column("name", "name"), Column("params", "params", count, right=True), Column("note", "note"))
 ROWS = [
@@ -88,3 +88,12 @@ def test_text_that_would_steer_a_terminal_is_spelt_out():
     text = table([{"a": "x\x1b[2J\x9b31m\nHéllo ×"}], [Column("a", "A")])
     assert text == "A\nx\\x1b[2J\\x9b31m\\nHéllo ×"
     assert pairs([("name", "\x07bell")]) == "name  \\x07bell"
+
+
+def test_line_that_is_too_long_keeps_its_beginning_and_its_end():
+    assert told("a" * 2000) == "a" * 2000
+    line = told(f"x.toml: {'a' * 10_000}\n{'b' * 10_000} is not allowed")
+    assert (len(line), line.isprintable()) == (2000, True)
+    assert line.startswith("x.toml: aaaa")
+    assert line.endswith("bbbb is not allowed")
+    assert "aaa … bbb" in line

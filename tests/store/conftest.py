@@ -7,7 +7,7 @@ from store_worlds import study_record
 from nas.store.studies import create_study
 
 
-@pytest.fixture(params=KINDS)
+@pytest.fixture(scope="module", params=KINDS)
 def database(request):
     return request.param
 

@@ -1,10 +1,16 @@
-"""Small worlds: a study on digits that takes seconds, storages in tmp_path, and `nas run` as a real process."""
+"""Small worlds: a study on digits that takes seconds, `nas run` as a real process; on both kinds of database."""
 
 import os
 import subprocess
 
 import pytest
+from databases import KINDS
 from work_worlds import NAS, write_study
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def database(request):
+    return request.param
 
 
 @pytest.fixture

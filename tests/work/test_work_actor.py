@@ -6,6 +6,7 @@ from importlib.metadata import version
 
 import numpy as np
 import pytest
+from databases import slow_on_postgresql
 from test_work_processes import check_exact, epochs_done
 from work_worlds import curves, look, wait_for
 
@@ -38,15 +39,17 @@ def place(url, study_file):
     return make
 
 
-def test_actor_trains_what_a_process_trains(tmp_path, url, study_file, place):
+@slow_on_postgresql
+def test_actor_trains_what_a_process_trains(url, new_url, study_file, place):
     here, images = place(trials=2)
     assert Actor(here).work(images) == []
     check_exact(url, 2)
-    other = f"sqlite:///{tmp_path}/other.db"
+    other = new_url()
     run_study(study_file(trials=2), storage=other, workers=0, device="cpu")
     assert curves(url) == curves(other)
 
 
+@slow_on_postgresql
 def test_stopped_actor_lets_go_and_the_next_goes_on(url, place):
     here, images = place(trials=1, epochs=30)
     first = Actor(here)
@@ -76,6 +79,7 @@ def test_images_of_another_data_set_are_refused(place):
     assert f"shared images have the content hash 0123456789ab…, the study's have {own.decode()}" in line
 
 
+@pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
 def test_what_a_place_held_is_free_and_what_others_hold_is_not(url, place):
     here, images = place(trials=3)
     storage = open_storage(url)
@@ -84,6 +88,7 @@ def test_what_a_place_held_is_free_and_what_others_hold_is_not(url, place):
         worker = make_worker(replace(here.job, images=images.data), threading.Event())
         worker.search.owner = placed(owner_name(0), name) if name else owner_name(0)
         assert worker.search.next_claim() is not None
+        worker.close()
     assert free(storage, record, {"here"}) == 1
     assert {owner.split(":")[2].partition("-")[2] for owner in held(storage, record, {"here", "there"})} == {"there"}
     assert look(url).trials["running"] == 2

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from databases import slow_on_postgresql
 from test_work_processes import check_exact, epochs_done, gone
 from work_worlds import NAS, curves, look, wait_for
 
@@ -138,7 +139,7 @@ def test_killed_worker_and_killed_node_lose_no_trial(url, study_file, start, clu
 @needs_ray
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_study_begun_with_processes_goes_on_with_ray_and_back(tmp_path, url, study_file, start, cluster):
+def test_study_begun_with_processes_goes_on_with_ray_and_back(url, new_url, study_file, start, cluster):
     path = study_file(trials=3, epochs=30)
     for words in (["--workers", 1], on(cluster)):
         before = epochs_done(url) if look(url) else 0
@@ -153,9 +154,10 @@ def test_study_begun_with_processes_goes_on_with_ray_and_back(tmp_path, url, stu
     _, err = last.communicate(timeout=300)
     assert last.returncode == 0, err
     check_exact(url, 3)
-    once = [NAS, "run", path, "--workers", "1", "--storage", f"sqlite:///{tmp_path}/once.db"]
-    subprocess.run(once, check=True, capture_output=True, timeout=300)
-    here, there = curves(url), curves(f"sqlite:///{tmp_path}/once.db")
+    once = new_url()
+    words = [NAS, "run", path, "--workers", "1", "--storage", once]
+    subprocess.run(words, check=True, capture_output=True, timeout=300)
+    here, there = curves(url), curves(once)
     both = here.keys() & there.keys()  # two workers draw other networks than one
     assert both
     assert {name: here[name] for name in both} == {name: there[name] for name in both}
@@ -190,6 +192,7 @@ def test_what_a_cluster_has_no_room_for_is_told(url, study_file, start, cluster,
     assert "Traceback" not in err
 
 
+@slow_on_postgresql
 def test_missing_ray_is_one_line(url, study_file, start):
     if find_spec("ray") is not None:
         pytest.skip("ray is installed")

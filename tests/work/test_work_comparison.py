@@ -4,10 +4,10 @@ import json
 import signal
 from statistics import fmean
 
-import optuna
 import psutil
 import pytest
-from work_worlds import look, wait_for
+from databases import slow_on_postgresql
+from work_worlds import look, mirrored, wait_for
 
 from nas.arch.read import architecture_from_json
 from nas.arch.record import WAITING
@@ -90,6 +90,7 @@ def ran(path, url, **words):
         storage.close()
 
 
+@slow_on_postgresql
 def test_candidates_are_ranked_by_the_mean_over_seeds(pair, url):
     _, ranked = ran(pair(repeats=3), url)
     assert {row.name for row in ranked} == {"two 3×3", "one 5×5"}
@@ -104,6 +105,7 @@ def test_candidates_are_ranked_by_the_mean_over_seeds(pair, url):
     storage.close()
 
 
+@slow_on_postgresql
 def test_each_repeat_is_the_training_from_its_own_seed(pair, url):
     # The split and the images trained on follow the study's seed, so only a repeat from the same seed can be compared.
     ran(pair(repeats=2), url)
@@ -117,7 +119,7 @@ def test_each_repeat_is_the_training_from_its_own_seed(pair, url):
 
 
 @pytest.mark.slow
-def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, url, start, tmp_path):
+def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, url, new_url, start):
     path = pair(repeats=3, epochs=5)
     begun = start(path, "--workers", "1")
 
@@ -134,12 +136,13 @@ def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, ur
     begun.wait()
     wait_for(lambda: not psutil.pid_exists(worker))
     _, resumed = ran(path, url)
-    _, whole = ran(path, f"sqlite:///{tmp_path}/whole.db")
+    _, whole = ran(path, new_url())
     assert [(row.name, row.accuracy, row.accuracy_low) for row in resumed] == [
         (row.name, row.accuracy, row.accuracy_low) for row in whole
     ]
 
 
+@slow_on_postgresql
 def test_result_is_taken_over_by_a_comparison_with_as_many_repeats(pair, url):
     ran(pair(), url)
     _, again = ran(pair(name="again"), url)
@@ -152,15 +155,16 @@ def test_result_is_taken_over_by_a_comparison_with_as_many_repeats(pair, url):
     storage.close()
 
 
-def test_candidate_over_the_budget_stops_it_before_anything_is_made(pair, url, tmp_path):
+def test_candidate_over_the_budget_stops_it_before_anything_is_made(pair, url, a_database):
     with pytest.raises(BudgetError, match=r"^two 3×3: params 770 is over the budget of 500$"):
         ran(pair(params="500"), url)
-    assert not (tmp_path / "nas.db").exists()
+    assert a_database.untouched()
     found = profile_study(pair(params="500"))
     assert (found.feasible, found.share_feasible, found.smallest_budget) == (False, 0.5, 770)
     assert profile_study(pair()).seconds_expected > 0
 
 
+@slow_on_postgresql
 def test_candidate_that_came_later_is_trained_alone(pair, url):
     path = pair()
     first = ran(path, url)[1]
@@ -174,8 +178,7 @@ def test_candidate_that_came_later_is_trained_alone(pair, url):
 
 def test_optuna_sees_the_candidates_as_one_choice(pair, url):
     ran(pair(), url)
-    study = optuna.load_study(study_name="pair", storage=url)
-    assert {trial.params["architecture"] for trial in study.trials} == {"two 3×3", "one 5×5"}
+    assert {trial.params["architecture"] for trial in mirrored(url, "pair")} == {"two 3×3", "one 5×5"}
 
 
 def test_more_images_than_there_are_is_an_error(pair, url):
@@ -183,6 +186,7 @@ def test_more_images_than_there_are_is_an_error(pair, url):
         run_study(pair(), storage=url, workers=0, overrides=["train.images=5000"])
 
 
+@slow_on_postgresql
 def test_stopped_trial_counts_all_epochs_of_all_repeats(pair, url):
     run_study(pair(repeats=50, epochs=5), storage=url, workers=0, device="cpu", timeout=3)
     storage = open_storage(url)
@@ -228,6 +232,7 @@ def test_comparison_of_which_all_candidates_fail_is_an_error(pair, url, capsys):
     assert "every candidate was tried and all 2 failed; the last: loss is not finite" in capsys.readouterr().err
 
 
+@slow_on_postgresql
 def test_export_of_a_candidate_says_which_training_its_weights_are_of(pair, url, tmp_path):
     ran(pair(seed=5, repeats=3), url)
     storage = open_storage(url)

@@ -2,14 +2,13 @@
 
 import json
 import signal
-import sqlite3
-from contextlib import closing
 from dataclasses import replace
 from statistics import fmean
 
 import numpy as np
 import psutil
 import pytest
+from databases import slow_on_postgresql
 from work_worlds import look, wait_for, write_study
 
 from nas.arch.read import architecture_from_json
@@ -30,19 +29,17 @@ CHOSEN = ("rank", "trial", "accuracy", "test_accuracy", "test_low", "test_high",
 
 
 @pytest.fixture(scope="module")
-def searched_once(tmp_path_factory):
+def searched_once(new_place, tmp_path_factory):
     """A storage with a study of four networks, run to its end."""
-    folder = tmp_path_factory.mktemp("searched")
-    run_study(write_study(folder, images=200), storage=f"sqlite:///{folder}/nas.db", workers=0, device="cpu")
-    return folder / "nas.db"
+    place, path = new_place(), write_study(tmp_path_factory.mktemp("searched"), images=200)
+    run_study(path, storage=place.url, workers=0, device="cpu")
+    return place
 
 
 @pytest.fixture
-def searched(searched_once, tmp_path):
+def searched(searched_once, a_database):
     """A study of four networks, run to its end, in a storage of the test's own."""
-    # Not as a file: what was written last may still stand beside it, in the write-ahead log.
-    with closing(sqlite3.connect(searched_once)) as whole, closing(sqlite3.connect(tmp_path / "nas.db")) as own:
-        whole.backup(own)
+    a_database.copied(searched_once)
     return "small"
 
 
@@ -106,6 +103,7 @@ def test_best_are_trained_from_fresh_seeds_and_scored_once(searched, url, opened
     assert (found.test_images, found.total, found.failed) == (359, 2, ())
 
 
+@slow_on_postgresql
 def test_networks_are_ranked_by_test_accuracy_and_told_apart_from_the_first(searched, url):
     rows = confirmed(searched, url, top=4).rows
     assert [row.rank for row in rows] == [1, 2, 3, 4]
@@ -115,6 +113,7 @@ def test_networks_are_ranked_by_test_accuracy_and_told_apart_from_the_first(sear
     assert [(row.p_value, row.distinguishable) for row in rows[1:]] == [(one, one < 0.05) for one in raised]
 
 
+@slow_on_postgresql
 def test_study_keeps_its_accuracy_and_gains_the_test_accuracy(searched, url, opened):
     before = {row.trial: row for row in best(opened(), study=searched)}
     rows = {row.trial: row for row in confirmed(searched, url).rows}
@@ -138,6 +137,7 @@ def test_confirming_again_trains_nothing_and_a_larger_top_adds(searched, url, op
     assert status(opened(), first.study).trained_twice == 0
 
 
+@slow_on_postgresql
 def test_other_seeds_epochs_and_recipes_are_other_confirmations(searched, url):
     names = {
         confirmed(searched, url, top=1, seeds=1, **words).study
@@ -148,11 +148,13 @@ def test_other_seeds_epochs_and_recipes_are_other_confirmations(searched, url):
     assert other.startswith("small-confirm-1x2-")
 
 
+@slow_on_postgresql
 def test_one_seed_has_no_interval_and_tells_nothing_apart(searched, url):
     rows = confirmed(searched, url, seeds=1).rows
     assert {(row.test_low, row.p_value, row.distinguishable) for row in rows} == {(None, None, None)}
 
 
+@slow_on_postgresql
 def test_baseline_is_the_same_search_at_random(study_file, url, opened):
     run_study(study_file(), storage=url, workers=0, device="cpu", overrides=["search.sampler='evolution'"])
     without = confirmed("small", url)
@@ -188,6 +190,7 @@ def test_baseline_tries_as_many_networks_as_the_study_has_by_now(study_file, url
         confirmed("small", url, top=1, seeds=1)
 
 
+@slow_on_postgresql
 def test_all_images_are_trained_on_though_the_search_took_some(study_file, url, opened):
     run_study(study_file(), storage=url, workers=0, device="cpu", overrides=["train.images=300"])
     confirmed("small", url, top=1, seeds=1)
@@ -197,6 +200,7 @@ def test_all_images_are_trained_on_though_the_search_took_some(study_file, url, 
     assert (other.recipe["images"], other.recipe["learning_rate"]) == (400, 0.003)
 
 
+@slow_on_postgresql
 def test_study_of_the_baseline_s_name_that_asks_something_else_is_none(study_file, url):
     run_study(study_file(name="small-random", epochs=1), storage=url, workers=0, device="cpu")
     run_study(study_file(), storage=url, workers=0, device="cpu", overrides=["search.sampler='evolution'"])
@@ -207,6 +211,7 @@ def test_study_of_the_baseline_s_name_that_asks_something_else_is_none(study_fil
         confirmed("small-random", url, baseline=True)
 
 
+@slow_on_postgresql
 def test_what_cannot_be_confirmed_is_an_error_in_one_line(searched, study_file, url, opened):
     confirmed(searched, url, top=1, seeds=1)
     long = ["train.epochs=500"]
@@ -223,6 +228,7 @@ def test_what_cannot_be_confirmed_is_an_error_in_one_line(searched, study_file, 
         confirmed("nothing", url)
 
 
+@slow_on_postgresql
 def test_confirmation_of_a_study_that_was_removed_and_run_again_is_no_mixture(searched, study_file, url, opened):
     confirmed(searched, url, top=1, seeds=1)
     remove_study(opened(), searched)
@@ -231,6 +237,7 @@ def test_confirmation_of_a_study_that_was_removed_and_run_again_is_no_mixture(se
         confirmed(searched, url, top=1, seeds=1)
 
 
+@slow_on_postgresql
 def test_data_set_that_moved_or_changed_is_an_error(study_file, url, moved, tmp_path, monkeypatch):
     path = study_file()
     path.write_text(path.read_text().replace('"digits"', f'"{moved()}"'))
@@ -244,13 +251,14 @@ def test_data_set_that_moved_or_changed_is_an_error(study_file, url, moved, tmp_
         confirmed("small", url)
 
 
-def test_only_a_confirmation_touches_the_test_images(study_file, moved, tmp_path):
+@slow_on_postgresql
+def test_only_a_confirmation_touches_the_test_images(study_file, moved, new_url):
     path = study_file()
     path.write_text(path.read_text().replace('"digits"', '"d.npz"'))
     network = architecture_from_json(json.loads(ONE))
     searches, singles, confirmations = [], [], []
     for test in (True, False):
-        url = f"sqlite:///{tmp_path}/{test}.db"
+        url = new_url()
         moved(test)
         run_study(path, storage=url, workers=0, device="cpu")
         single = train_network(network, dataset="d.npz", storage=url, epochs=1, seeds=2, workers=0, device="cpu")
@@ -319,6 +327,7 @@ def test_study_of_an_earlier_trainer_is_not_confirmed(searched, url, opened, mon
         confirmed(searched, url)
 
 
+@slow_on_postgresql
 def test_network_is_trained_on_the_images_it_is_put_onto(url, opened):
     network = architecture_from_json(json.loads(ONE))
     words = {"dataset": "digits", "storage": url, "epochs": 2, "seeds": 2, "workers": 0, "device": "cpu"}
@@ -336,6 +345,7 @@ def test_network_is_trained_on_the_images_it_is_put_onto(url, opened):
         train_network(network, **words, overrides=["train.epohcs=3"])
 
 
+@slow_on_postgresql
 def test_commands_print_rows_and_notes(searched, url, capsys, tmp_path):
     words = ["confirm", searched, "--storage", url, "--top", "2", "--seeds", "2", "--workers", "0", "--device", "cpu"]
     assert main(words) == 0
@@ -379,6 +389,7 @@ def nas_register_blocks(register):
 '''
 
 
+@slow_on_postgresql
 def test_missing_plugin_is_an_error_in_one_line(study_file, url, tmp_path):
     (tmp_path / "blocks").mkdir()
     (tmp_path / "blocks" / "gone.py").write_text(PLUGIN)

@@ -4,6 +4,7 @@ import os
 import signal
 
 import pytest
+from databases import slow_on_postgresql
 from work_worlds import PLUGIN, look, wait_for, with_own_images
 
 from nas.arch.record import COMPLETE
@@ -125,10 +126,11 @@ def test_waiting_worker_is_there_before_the_storage_and_ends_when_told(url, stud
 
 
 def test_worker_of_a_storage_that_is_not_there_says_so(url):
-    with pytest.raises(StorageError, match="no such database"):
+    with pytest.raises(StorageError, match=r"no such database|a database without studies of nas"):
         run_worker(storage=url)
 
 
+@slow_on_postgresql
 def test_study_whose_plugin_is_lacking_is_left_to_others(url, study_file, said, told, tmp_path):
     folder = tmp_path / "plugins"
     folder.mkdir()

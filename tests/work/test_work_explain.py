@@ -1,16 +1,20 @@
 """A search explained from its storage: the rule that its accuracies follow, what it took, what lies beside its best."""
 
+import json
 from itertools import accumulate
 from statistics import median
 
 import pytest
+from databases import slow_on_postgresql
 from explain_worlds import BLOCKS, by_chance, by_kernel, searched
+from sqlalchemy import select, update
 
 from nas.errors import NasError, NotFound
 from nas.search.choices import chosen, stage_blocks
 from nas.store.engine import open_storage
 from nas.store.schema import create_storage
 from nas.store.studies import find_study
+from nas.store.tables import study
 from nas.store.trials import trials
 from nas.study.file import study_from_data
 from nas.work.explain import explain_study
@@ -20,12 +24,11 @@ COMPLETE = "complete"
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory):
+def world(new_url):
     """Makes a storage with one search in it; keywords go to `searched`."""
 
     def make(rule, **words):
-        folder = tmp_path_factory.mktemp("explained")
-        url = f"sqlite:///{folder}/nas.db"
+        url = new_url()
         storage = create_storage(url)
         try:
             searched(storage, rule, **words)
@@ -56,6 +59,7 @@ def rows(kernel):
     storage.close()
 
 
+@slow_on_postgresql
 def test_choice_that_matters_is_named_first_with_what_its_values_reached(explained, rows):
     first = explained.mattered.choices[0]
     assert (explained.mattered.problem, first.choice, first.distinguishable) == ("", "kernel", True)
@@ -72,6 +76,7 @@ def test_choice_that_matters_is_named_first_with_what_its_values_reached(explain
     assert explained.mattered.rank_correlation["choices"] > explained.mattered.rank_correlation["costs"]
 
 
+@slow_on_postgresql
 def test_costs_stand_beside_the_choices(explained):
     costs = {one.cost: one for one in explained.mattered.costs}
     assert set(costs) == {"params", "macs", "activations", "receptive_field", "depth"}
@@ -83,11 +88,13 @@ def test_costs_stand_beside_the_choices(explained):
     assert correlations == sorted(correlations, reverse=True)
 
 
+@slow_on_postgresql
 def test_choices_of_many_values_are_told_in_thirds(explained):
     [widths] = [one for one in explained.mattered.choices if one.choice == "width"]
     assert [value.value for value in widths.values] == ["8 to 16", "24 to 40", "48 to 64"]
 
 
+@slow_on_postgresql
 def test_seconds_and_trials_are_all_told_by_state_and_by_block(explained, rows):
     total = sum(one.seconds for one in rows)
     assert [(one.state, one.trials) for one in explained.states] == [("complete", 30), ("pruned", 12), ("failed", 6)]
@@ -95,6 +102,7 @@ def test_seconds_and_trials_are_all_told_by_state_and_by_block(explained, rows):
     assert sum(one.seconds for one in explained.blocks) == pytest.approx(total)
 
 
+@slow_on_postgresql
 def test_accuracies_of_a_block_are_of_the_complete_trials_that_have_it(explained, rows):
     names = {"stacked", "separable", "grouped"}
     assert {one.block for one in explained.blocks} == names
@@ -109,11 +117,13 @@ def test_accuracies_of_a_block_are_of_the_complete_trials_that_have_it(explained
     assert medians == sorted(medians, reverse=True)
 
 
+@slow_on_postgresql
 def test_parts_are_those_of_the_best_network(explained):
     for name in ("params", "macs"):
         assert sum(getattr(one, name) for one in explained.parts) == getattr(explained.best, name)
 
 
+@slow_on_postgresql
 def test_changes_are_told_with_costs_expectation_and_whether_they_were_tried(explained, rows):
     near = explained.nearby
     assert near.problem == ""
@@ -130,6 +140,7 @@ def test_changes_are_told_with_costs_expectation_and_whether_they_were_tried(exp
     assert near.tried == sum(one.trial is not None for one in near.changes)
 
 
+@slow_on_postgresql
 def test_changes_for_the_worse_are_expected_to_be_for_the_worse(explained):
     """Of larger kernels less is expected than of the same kernels elsewhere in the network."""
     larger = [one.difference for one in explained.nearby.changes if any(map(is_larger_kernel, one.differing))]
@@ -145,6 +156,7 @@ def is_larger_kernel(one):
     return one.choice == "kernel" and (one.after or 0) > (one.before or 9)
 
 
+@slow_on_postgresql
 def test_neighbours_that_were_tried_are_told_with_what_they_reached(world):
     """In a space of 36 networks all are tried."""
     small = {"widths": [16], "stages": [2], "depths": [1], "blocks": ["separable", "conv"]}
@@ -156,12 +168,14 @@ def test_neighbours_that_were_tried_are_told_with_what_they_reached(world):
     assert median(reached[:4]) > median(reached[-4:])
 
 
+@slow_on_postgresql
 def test_top_cuts_the_changes_alone(kernel, explained):
     few = explain_study("toy", storage=kernel, top=3)
     assert few.nearby.changes == explained.nearby.changes[:3]
     assert few.nearby.total == explained.nearby.total
 
 
+@slow_on_postgresql
 def test_chance_is_said_to_explain_nothing(world):
     found = explain_study("toy", storage=world(by_chance, trials=30, draws=4))
     assert found.mattered.choices == ()
@@ -187,11 +201,13 @@ def test_equal_accuracies_explain_nothing(world):
     assert found.nearby.problem == "all 12 complete trials reached the same accuracy, so nothing is predicted"
 
 
+@slow_on_postgresql
 def test_without_a_random_search_it_is_told_how_to_get_one(explained):
     told = "no baseline: `nas confirm toy --baseline` runs the random search of equal cost and confirms its best too"
     assert (explained.baseline, explained.pace, explained.baseline_problem) == (None, (), told)
 
 
+@slow_on_postgresql
 def test_random_search_of_the_same_space_stands_beside(world):
     url = world(by_kernel, trials=12)
     storage = create_storage(url)
@@ -215,6 +231,7 @@ def after(run, seconds):
     return max((one.accuracy for one, end in zip(run, ends, strict=True) if end <= seconds + 1e-6), default=None)
 
 
+@slow_on_postgresql
 def test_results_taken_over_cost_what_they_had_cost(world):
     """A random search that draws the networks of the search itself trains nothing, and is no sooner for that."""
     url = world(by_kernel, trials=10)
@@ -233,8 +250,9 @@ def test_missing_block_leaves_the_rest_and_says_so(world):
     url = world(by_kernel, trials=12)
     storage = open_storage(url)
     with storage.write() as connection:
-        connection.exec_driver_sql("UPDATE nas_study SET blocks = replace(blocks, 'grouped', 'gone')")
-        connection.exec_driver_sql("UPDATE nas_study SET config = replace(config, 'grouped', 'gone')")
+        kept = connection.execute(select(study.c.blocks, study.c.config)).one()._asdict()
+        gone = {name: json.loads(json.dumps(value).replace("grouped", "gone")) for name, value in kept.items()}
+        connection.execute(update(study).values(gone))
     storage.close()
     found = explain_study("toy", storage=url)
     assert found.nearby is None

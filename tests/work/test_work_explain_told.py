@@ -5,6 +5,7 @@ import io
 import json
 
 import pytest
+from databases import slow_on_postgresql
 from explain_worlds import by_kernel, searched
 
 from nas.cli.main import main
@@ -19,9 +20,9 @@ FIELDS = [
 
 
 @pytest.fixture(scope="module")
-def database(tmp_path_factory):
+def toy(new_url):
     """`toy`, where small kernels are better, its random search, and `few` with two complete trials."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('told')}/nas.db"
+    url = new_url()
     storage = create_storage(url)
     searched(storage, by_kernel, trials=40)
     searched(storage, by_kernel, name="toy-random", trials=40, sampler="random", draws=2)
@@ -31,17 +32,18 @@ def database(tmp_path_factory):
 
 
 @pytest.fixture
-def told(database, capsys):
+def told(toy, capsys):
     """Calls `nas explain` with words; its exit code, standard output and standard error."""
 
     def call(*words):
-        code = main(["explain", *words, "--storage", database])
+        code = main(["explain", *words, "--storage", toy])
         out, err = capsys.readouterr()
         return code, out, err
 
     return call
 
 
+@slow_on_postgresql
 def test_json_has_the_fields_that_the_page_names(told):
     code, out, err = told("toy", "-f", "json", "--top", "2")
     found = json.loads(out)
@@ -53,6 +55,7 @@ def test_json_has_the_fields_that_the_page_names(told):
     assert len(found["pace"]) == 5
 
 
+@slow_on_postgresql
 def test_csv_has_a_line_a_figure(told):
     _, out, _ = told("toy", "-f", "csv")
     rows = list(csv.DictReader(io.StringIO(out)))
@@ -71,6 +74,7 @@ def test_csv_has_a_line_a_figure(told):
     }
 
 
+@slow_on_postgresql
 def test_table_is_read_from_the_top_and_fits_a_terminal(told, monkeypatch):
     monkeypatch.setattr("nas.cli.explain.terminal_width", lambda: 100)
     code, out, _ = told("toy", "--top", "4")
@@ -94,6 +98,7 @@ def test_table_is_read_from_the_top_and_fits_a_terminal(told, monkeypatch):
     assert sum("→" in line for line in edits) == 4
 
 
+@slow_on_postgresql
 def test_table_of_few_trials_says_so_and_has_the_rest(told):
     code, out, _ = told("few")
     assert code == 0
@@ -103,6 +108,7 @@ def test_table_of_few_trials_says_so_and_has_the_rest(told):
     assert "no baseline: `nas confirm few --baseline` runs the random search" in " ".join(out.split())
 
 
+@slow_on_postgresql
 def test_mistakes_are_told_in_one_line(told):
     assert told("tow") == (1, "", told("tow")[2])
     assert told("tow")[2].endswith("(did you mean 'toy'?)\n")

@@ -3,6 +3,7 @@
 import threading
 
 import pytest
+from databases import slow_on_postgresql
 from work_worlds import look, wait_for
 
 from nas.arch.record import CANCELLED, PAUSED
@@ -49,6 +50,7 @@ def halts_after(url, epochs, halt):
     return watch
 
 
+@slow_on_postgresql
 @pytest.mark.parametrize(("halt", "state"), [(pause_study, PAUSED), (cancel_study, CANCELLED)])
 def test_halted_run_ends_at_its_next_epoch_and_goes_on_when_resumed(url, study_file, halt, state):
     path = study_file(trials=1, epochs=100)

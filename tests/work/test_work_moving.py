@@ -1,13 +1,16 @@
 """Studies moved by URL and by file: a real study there and back, and files that a stranger made."""
 
 import json
-import sqlite3
 import stat
+import subprocess
 import zipfile
 
+import psutil
 import pytest
-from work_worlds import write_study
+from databases import KINDS, slow_on_postgresql
+from work_worlds import NAS, look, wait_for, workers_of, write_study
 
+from nas.arch.record import RUNNING
 from nas.cli.main import main
 from nas.errors import BundleError, NasError, StorageError
 from nas.search.mirror import Mirror
@@ -21,12 +24,16 @@ from nas.work.bundle import export_study, import_study
 from nas.work.jobs import run_study
 from nas.work.moving import merge_storages
 
+EPOCHS = 16
+
+LONG = 250
+"""Seconds for what takes ten on an idle machine."""
+
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def trained(new_url, tmp_path_factory):
     """A storage with a small study, trained for real."""
-    folder = tmp_path_factory.mktemp("moving")
-    url = f"sqlite:///{folder}/nas.db"
+    folder, url = tmp_path_factory.mktemp("moving"), new_url()
     run_study(write_study(folder, trials=2, epochs=1), storage=url, workers=0)
     return url
 
@@ -92,25 +99,26 @@ def test_storage_is_moved_by_its_url_and_read_as_before(trained, url):
 
 
 @pytest.mark.parametrize("older", ["source", "target"])
-def test_other_schema_is_refused_and_not_upgraded(trained, url, tmp_path, older):
+def test_other_schema_is_refused_and_not_upgraded(trained, url, new_place, older):
     merge_storages(trained, url)
-    with sqlite3.connect(tmp_path / "nas.db") as raw:
-        raw.execute("UPDATE nas_alembic_version SET version_num = '0002'")
-    pair = (url, f"sqlite:///{tmp_path}/new.db") if older == "source" else (trained, url)
+    storage, new = open_storage(url), new_place()
+    with storage.write() as connection:
+        connection.exec_driver_sql("UPDATE nas_alembic_version SET version_num = '0002'")
+    storage.close()
+    pair = (url, new.url) if older == "source" else (trained, url)
     with pytest.raises(StorageError, match=r"schema 0002 is older than .*; run `nas db upgrade`") as caught:
         merge_storages(*pair)
     assert len(caught.value.lines) == 1
-    assert not (tmp_path / "new.db").exists()
+    assert new.untouched()
 
 
-def test_storage_that_could_not_be_filled_is_not_left(trained, tmp_path):
+def test_storage_that_could_not_be_filled_is_not_left(trained, a_database):
     with pytest.raises(StorageError, match="no study 'none'"):
-        merge_storages(trained, f"sqlite:///{tmp_path}/new.db", {"none": "x"})
-    assert list(tmp_path.iterdir()) == []
+        merge_storages(trained, a_database.url, {"none": "x"})
+    assert a_database.untouched()
 
 
-def test_commands_move_a_study(trained, packed, tmp_path, capsys):
-    url = f"sqlite:///{tmp_path}/there.db"
+def test_commands_move_a_study(trained, packed, url, tmp_path, capsys):
     file = str(tmp_path / "again.nas.zip")
     assert main(["db", "merge", trained, url, "-f", "json"]) == 0
     assert json.loads(capsys.readouterr().out) == [{"study": "small", "new": True, "added": 2, "known": 0}]
@@ -120,6 +128,55 @@ def test_commands_move_a_study(trained, packed, tmp_path, capsys):
     assert json.loads(capsys.readouterr().out)[0]["study"] == "copy"
     assert main(["db", "import", file, "--rename", "small", "--storage", url]) == 2
     assert main(["db", "import", file, "--rename", "small=../x", "--storage", url]) == 1
+
+
+def told_epochs(url):
+    """Of each trial its network and epochs, by number."""
+    storage = open_storage(url)
+    try:
+        return {one.number: (one.fingerprint, trial_epochs(storage, one.id)) for one in history(storage, 1)}
+    finally:
+        storage.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_search_killed_in_the_middle_goes_on_in_a_database_of_the_other_kind(url, database, new_url, study_file, start):
+    there = new_url(*set(KINDS) - {database})
+    begun = start(study_file(trials=4, epochs=EPOCHS), "--workers", 2)
+    wait_for(lambda: look(url) and look(url).trials["complete"] and 2 <= under_way(url) < EPOCHS - 4, LONG)
+    family = workers_of(begun)
+    begun.kill()
+    psutil.wait_procs(family, 30)
+    with pytest.raises(StorageError, match="study 'small' is being run; stop its workers first"):
+        merge_storages(url, there)  # so it seems, until the leases of the killed are over
+    assert main(["pause", "small", "--storage", url]) == 0
+    wait_for(lambda: main(["db", "merge", url, there]) == 0, 120, every=2.0)
+    kept = told_epochs(url)
+    assert told_epochs(there) == kept
+    assert look(there).trials["complete"] == look(url).trials["complete"] >= 1
+    for words in (["resume", "small"], ["worker", "--study", "small", "--concurrency", "2"]):
+        assert subprocess.run([NAS, *words, "--storage", there], timeout=LONG).returncode == 0
+    found, now = look(there), told_epochs(there)
+    assert (found.state, found.trials["complete"], found.trained_twice, len(now)) == ("complete", 4, 0, 4)
+    for number, (network, epochs) in now.items():
+        assert [one.epoch for one in epochs] == list(range(1, EPOCHS + 1))
+        if number in kept:
+            assert (network, epochs[: len(kept[number][1])]) == kept[number]
+    (again,) = merge_storages(url, there)
+    assert (again.added, again.known) == (0, len(kept))
+    assert told_epochs(there) == now
+
+
+def under_way(url):
+    """The most epochs of a trial that is under way."""
+    storage = open_storage(url)
+    try:
+        return max(
+            (len(trial_epochs(storage, one.id)) for one in history(storage, 1) if one.state == RUNNING), default=0
+        )
+    finally:
+        storage.close()
 
 
 def rewritten(packed, path, change=None, extra=None):
@@ -157,12 +214,13 @@ EXTRAS = {
 
 @pytest.mark.parametrize("case", EXTRAS)
 @pytest.mark.filterwarnings("ignore:Duplicate name")
-def test_file_with_more_than_a_study_is_refused_and_nothing_is_written(packed, tmp_path, url, case):
+def test_file_with_more_than_a_study_is_refused_and_nothing_is_written(packed, tmp_path, url, a_database, case):
     file = rewritten(packed, tmp_path / "odd.nas.zip", extra=[EXTRAS[case]])
     with pytest.raises(BundleError) as caught:
         import_study(file, url)
     assert len(caught.value.lines) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["odd.nas.zip"]
+    assert a_database.untouched()
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -220,14 +278,16 @@ CHANGES = {
 }
 
 
+@slow_on_postgresql
 @pytest.mark.parametrize("case", CHANGES)
-def test_description_that_is_none_is_refused_in_one_line(packed, tmp_path, url, case):
+def test_description_that_is_none_is_refused_in_one_line(packed, tmp_path, url, a_database, case):
     file = rewritten(packed, tmp_path / "odd.nas.zip", CHANGES[case])
     with pytest.raises(NasError) as caught:
         import_study(file, url)
     assert len(caught.value.lines) == 1
     assert str(file) in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["odd.nas.zip"]
+    assert a_database.untouched()
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-import optuna
 import pytest
-from optuna.storages import RDBStorage
 from postgres import CRASH_SAFE, Server
-from work_worlds import NAS, look, wait_for
+from work_worlds import NAS, look, mirrored, wait_for
 
 from nas.blocks.registry import load_blocks
 from nas.errors import StorageError
@@ -58,17 +56,6 @@ def epochs_done(url):
         storage.close()
 
 
-def mirrored(url):
-    opened = RDBStorage(url)
-    try:
-        return sorted(
-            one.user_attrs["nas_trial"] for one in optuna.load_study(study_name="small", storage=opened).trials
-        )
-    finally:
-        opened.remove_session()
-        opened.engine.dispose()
-
-
 def test_worker_that_waits_tries_again_while_the_database_is_away(own_server, monkeypatch):
     monkeypatch.setattr(engine, "OUTAGE_SECONDS", 0.5)
     said, store = [], create_storage(own_server.url(own_server.create()))
@@ -112,7 +99,7 @@ def test_server_killed_in_mid_study_loses_no_trial_and_trains_none_twice(own_ser
     assert (found.trials["complete"], found.trials["failed"], found.trained_twice, len(rows)) == (2, 0, 0, 2)
     for row in rows:
         assert [epoch.epoch for epoch in trial_epochs(storage, row.id)] == list(range(1, 31))
-    assert mirrored(url) == list(range(2))
+    assert sorted(one.user_attrs["nas_trial"] for one in mirrored(url)) == [0, 1]
     storage.close()
 
 

@@ -3,8 +3,8 @@
 import json
 from dataclasses import replace
 
-import pytest
 import torch
+from databases import slow_on_postgresql
 
 import nas.work.plans as plans_module
 from nas.arch.read import architecture_from_json
@@ -18,7 +18,6 @@ from nas.net.memory import memory
 from nas.net.plan import machine, options
 from nas.store.engine import open_storage
 from nas.store.plans import get_plan, least_failed_bytes
-from nas.store.schema import create_storage
 from nas.store.studies import find_study
 from nas.store.trials import trial_epochs, trials
 from nas.work.plans import Plans
@@ -75,13 +74,6 @@ epochs = 2
 batch_size = 64
 images = 300
 """
-
-
-@pytest.fixture
-def storage(tmp_path):
-    storage = create_storage(f"sqlite:///{tmp_path}/nas.db")
-    yield storage
-    storage.close()
 
 
 def plans(storage=None, **changes):
@@ -146,10 +138,10 @@ def test_network_that_cannot_be_predicted_spoils_nothing_for_others(storage, mon
     assert least_failed_bytes(storage, machine(CPU)) is None
 
 
-def test_training_that_runs_out_of_memory_is_tried_on_fewer_images_and_never_so_again(tmp_path, capsys):
+@slow_on_postgresql
+def test_training_that_runs_out_of_memory_is_tried_on_fewer_images_and_never_so_again(tmp_path, url, capsys):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "hungry.py").write_text(HUNGRY)
-    url = f"sqlite:///{tmp_path}/nas.db"
     for name, width in (("first", 4), ("second", 5)):
         path = tmp_path / f"{name}.toml"
         path.write_text(STUDY.format(name=name, width=width))

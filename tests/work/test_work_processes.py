@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from databases import slow_on_postgresql
 from work_worlds import look, wait_for, workers_of
 
 from nas.arch.record import COMPLETE, RUNNING
@@ -103,6 +104,7 @@ def test_interrupt_ends_cleanly_with_state_kept(url, study_file, start):
     assert found.trials["waiting"] >= 1
 
 
+@slow_on_postgresql
 def test_timeout_stops_with_state_kept(url, study_file, start):
     path = study_file(trials=50, epochs=200)
     process = start(path, "--workers", 1, "--timeout", "8s")
@@ -113,7 +115,8 @@ def test_timeout_stops_with_state_kept(url, study_file, start):
     assert found.trials["complete"] < 50
 
 
-def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(tmp_path, url, study_file, start):
+@slow_on_postgresql
+def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(url, new_url, study_file, start):
     path = study_file(trials=1, epochs=15)
     process = start(path, "--workers", 1)
     wait_for(lambda: look(url) and epochs_done(url) >= 4)
@@ -122,7 +125,7 @@ def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(tmp_path, url,
     _, err = process.communicate(timeout=150)
     assert process.returncode == 0, err
     check_exact(url, 1)
-    other = f"sqlite:///{tmp_path}/other.db"
+    other = new_url()
     run_study(path, storage=other, workers=0)
     given = []
     for storage in (open_storage(url), open_storage(other)):
@@ -132,6 +135,7 @@ def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(tmp_path, url,
     assert given[0] == given[1]
 
 
+@slow_on_postgresql
 def test_worker_that_cannot_begin_ends_the_run_with_its_reason(url, study_file, tmp_path, start, monkeypatch):
     folder = tmp_path / "plugins"
     folder.mkdir()
@@ -149,15 +153,21 @@ def test_worker_that_cannot_begin_ends_the_run_with_its_reason(url, study_file, 
     storage.close()
 
 
-def simulated(*words):
-    out = subprocess.run(
-        [sys.executable, WORKERS_BENCHMARK, "--json", *map(str, words)], check=True, capture_output=True, text=True
-    ).stdout
-    return json.loads(out)
+@pytest.fixture
+def simulated(request, database):
+    """Runs simulated workers on a database of their own of the kind, a server of their own included."""
+    if database == "postgresql":
+        request.getfixturevalue("postgres_server")  # or is skipped, where none can be had
+
+    def run(*words):
+        command = [sys.executable, WORKERS_BENCHMARK, "--json", "--database", database, *map(str, words)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+    return run
 
 
 @pytest.mark.slow
-def test_workers_killed_at_random_leave_exact_totals():
+def test_workers_killed_at_random_leave_exact_totals(simulated):
     found = simulated("--workers", 4, "--trials", 60, "--seconds", 0.1, "--kill-every", 1.0)
     assert found["killed"] > 0
     assert (found["lost"], found["twice"], found["left_running"]) == (0, 0, 0)
@@ -165,7 +175,7 @@ def test_workers_killed_at_random_leave_exact_totals():
 
 
 @pytest.mark.slow
-def test_32_workers_on_one_sqlite_file_lose_nothing():
+def test_32_workers_on_one_database_lose_nothing(simulated):
     found = simulated("--workers", 32, "--trials", 600)
     assert (found["lost"], found["twice"], found["left_running"]) == (0, 0, 0)
     assert found["counts"]["complete"] == 600
@@ -173,7 +183,7 @@ def test_32_workers_on_one_sqlite_file_lose_nothing():
 
 
 @pytest.mark.slow
-def test_32_workers_killed_at_random_lose_nothing():
+def test_32_workers_killed_at_random_lose_nothing(simulated):
     found = simulated("--workers", 32, "--trials", 400, "--seconds", 0.05, "--kill-every", 0.5)
     assert found["killed"] > 5
     assert (found["lost"], found["twice"], found["left_running"]) == (0, 0, 0)

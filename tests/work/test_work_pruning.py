@@ -180,4 +180,4 @@ def test_worker_knows_how_many_images_validate(url, study_file, tmp_path):
     job = Job(url, "small", 0, str(tmp_path), (), "cpu", os.getppid())
     made = make_worker(job, threading.Event())
     assert made.images == 288
-    made.search.storage.close()
+    made.close()

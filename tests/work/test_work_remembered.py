@@ -1,13 +1,18 @@
 """What the other studies of a storage tell a search, and what `nas explain` says of it."""
 
+import threading
+from contextlib import closing
+
 import pytest
-from explain_worlds import by_kernel, searched
+from databases import slow_on_postgresql
+from explain_worlds import BLOCKS, by_kernel, searched
 
 from nas.show.explanation import explanation_text
 from nas.store.engine import open_storage
 from nas.store.schema import create_storage
 from nas.store.studies import find_study
 from nas.work.explain import explain_study
+from nas.work.process import Job, make_worker
 from nas.work.remembered import remembered
 
 
@@ -21,9 +26,9 @@ def by_size(params, totals, noise):
 
 
 @pytest.fixture(scope="module")
-def two(tmp_path_factory):
+def two(new_url):
     """A storage with two searches of one rule, the second by our own sampler, and a third that forgets."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('two')}/nas.db"
+    url = new_url()
     storage = create_storage(url)
     searched(storage, by_small_kernels, name="earlier", trials=30, space={"widths": [12, 20, 28, 44]})
     searched(storage, by_kernel, name="later", trials=20, sampler="budget", draws=2)
@@ -33,6 +38,7 @@ def two(tmp_path_factory):
     return url
 
 
+@slow_on_postgresql
 def test_what_other_studies_told_stands_beside_what_macs_would_have(two):
     told = explain_study("later", storage=two).recalled
     assert (told.problem, told.studies, told.networks, told.followed) == ("", 2, 39, True)
@@ -41,6 +47,7 @@ def test_what_other_studies_told_stands_beside_what_macs_would_have(two):
     assert "39 networks of 2 other studies; rank correlation with the accuracies here: what they told" in text
 
 
+@slow_on_postgresql
 @pytest.mark.parametrize(
     ("study", "problem"),
     [("earlier", "the sampler 'tpe' does not ask for it"), ("forgets", "search.memory is false")],
@@ -51,8 +58,8 @@ def test_study_that_asks_no_other_says_so(two, study, problem):
     assert f"nothing: {problem}" in explanation_text(told, None)
 
 
-def test_study_that_ranks_better_without_the_others_says_so(tmp_path):
-    url = f"sqlite:///{tmp_path}/nas.db"
+@slow_on_postgresql
+def test_study_that_ranks_better_without_the_others_says_so(url):
     storage = create_storage(url)
     searched(storage, by_small_kernels, name="earlier", trials=20)
     searched(storage, by_size, name="later", trials=20, sampler="budget", draws=2)
@@ -62,8 +69,8 @@ def test_study_that_ranks_better_without_the_others_says_so(tmp_path):
     assert "the search goes by params and last width" in explanation_text(told, None)
 
 
-def test_study_alone_in_its_storage_has_none_to_ask(tmp_path):
-    url = f"sqlite:///{tmp_path}/nas.db"
+@slow_on_postgresql
+def test_study_alone_in_its_storage_has_none_to_ask(url):
     storage = create_storage(url)
     searched(storage, by_kernel, trials=20, sampler="budget")
     storage.close()
@@ -71,6 +78,7 @@ def test_study_alone_in_its_storage_has_none_to_ask(tmp_path):
     assert told.problem == "no other study of the storage has trained enough networks"
 
 
+@slow_on_postgresql
 def test_workers_of_a_study_remember_the_others(two):
     storage = open_storage(two)
     try:
@@ -80,3 +88,11 @@ def test_workers_of_a_study_remember_the_others(two):
         assert own not in {one.study for one in memory.networks}
     finally:
         storage.close()
+
+
+@slow_on_postgresql
+def test_worker_is_made_with_what_others_told_where_its_study_asks_for_it(two):
+    for study, networks in (("later", 39), ("forgets", None)):
+        with closing(make_worker(Job(two, study, 0, "."), threading.Event(), BLOCKS)) as worker:
+            memory = worker.search.proposer.memory
+            assert (memory and len(memory.networks)) == networks

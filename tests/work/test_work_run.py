@@ -6,8 +6,9 @@ import numpy as np
 import optuna
 import pytest
 import torch
+from databases import slow_on_postgresql
 from sqlalchemy import text
-from work_worlds import write_study
+from work_worlds import mirrored, optuna_storage, write_study
 
 from nas.arch.read import architecture_from_json
 from nas.arch.record import COMPLETE, FAILED, PRUNED
@@ -95,10 +96,9 @@ def study_file(study_file):
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory):
+def whole(new_url, tmp_path_factory):
     """A study of four trials run to its end: its storage, its record, and the trials that were told as ended."""
-    folder, told = tmp_path_factory.mktemp("whole"), []
-    url = f"sqlite:///{folder}/nas.db"
+    folder, url, told = tmp_path_factory.mktemp("whole"), new_url(), []
     words = {"storage": url, "workers": 0, "watch": lambda progress: told.extend(progress.ended)}
     record = run_study(write_study(folder, images=200), **words)
     return url, record, tuple(told)
@@ -127,6 +127,7 @@ def test_progress_tells_every_trial_once(whole):
     assert sorted(trial.number for trial in told) == [0, 1, 2, 3]
 
 
+@slow_on_postgresql
 def test_every_block_type_appears_among_the_first_trials(url, study_file):
     record = run_study(study_file(trials=6, epochs=1), storage=url, workers=0)
     storage = opened(url)
@@ -135,11 +136,11 @@ def test_every_block_type_appears_among_the_first_trials(url, study_file):
     assert {"conv", "separable", "grouped"} <= seen
 
 
-def test_same_seed_gives_the_same_trials_and_accuracies(tmp_path, study_file):
+@slow_on_postgresql
+def test_same_seed_gives_the_same_trials_and_accuracies(new_url, study_file):
     path = study_file(trials=3)
     given = []
-    for name in ("one", "two"):
-        url = f"sqlite:///{tmp_path}/{name}.db"
+    for url in (new_url(), new_url()):
         record = run_study(path, storage=url, workers=0)
         storage = opened(url)
         given.append([(trial.fingerprint, trial.accuracy) for trial in history(storage, record.id)])
@@ -147,6 +148,7 @@ def test_same_seed_gives_the_same_trials_and_accuracies(tmp_path, study_file):
     assert given[0] == given[1]
 
 
+@slow_on_postgresql
 def test_more_trials_go_on_where_the_study_ended(url, study_file):
     run_study(study_file(trials=2), storage=url, workers=0)
     record = run_study(study_file(trials=4), storage=url, workers=0)
@@ -156,6 +158,7 @@ def test_more_trials_go_on_where_the_study_ended(url, study_file):
     storage.close()
 
 
+@slow_on_postgresql
 def test_result_of_another_study_is_reused_and_not_trained(url, study_file):
     run_study(study_file(trials=5, params="1M"), storage=url, workers=0)
     second = run_study(study_file(name="other", trials=5, params="900k"), storage=url, workers=0)
@@ -167,6 +170,7 @@ def test_result_of_another_study_is_reused_and_not_trained(url, study_file):
     storage.close()
 
 
+@slow_on_postgresql
 def test_space_that_is_used_up_ends_the_study_early(url, study_file):
     changes = {"blocks": ["separable"], "trials": 50, "epochs": 1, "params": "1M"}
     record = run_study(study_file(**changes), storage=url, workers=0, overrides=["space.widths=[8, 16]"])
@@ -177,6 +181,7 @@ def test_space_that_is_used_up_ends_the_study_early(url, study_file):
     storage.close()
 
 
+@slow_on_postgresql
 def test_failed_trials_are_replaced_and_say_why(url, study_file, plugins):
     path = study_file(blocks=["fragile", "conv", "separable"], trials=8, epochs=1)
     record = run_study(path, storage=url, workers=0, plugins=plugins)
@@ -197,27 +202,30 @@ def test_study_whose_trials_keep_failing_ends_with_the_reason(url, study_file, p
     storage.close()
 
 
-def test_lying_block_is_refused_before_anything_is_created(url, tmp_path, study_file, plugins):
+def test_lying_block_is_refused_before_anything_is_created(url, a_database, study_file, plugins):
     with pytest.raises(BlockError, match="liar"):
         run_study(study_file(blocks=["liar"]), storage=url, workers=0, plugins=plugins)
-    assert not (tmp_path / "nas.db").exists()
+    assert a_database.untouched()
 
 
-def test_budget_that_cannot_be_met_names_the_smallest_that_would_do(url, tmp_path, study_file):
+@slow_on_postgresql
+def test_budget_that_cannot_be_met_names_the_smallest_that_would_do(url, a_database, study_file):
     with pytest.raises(BudgetError, match=r"budget.params: no network has at most 50; the smallest has \d+") as caught:
         run_study(study_file(params="50"), storage=url, workers=0)
     assert caught.value.exit_code == 3
     least = int(str(caught.value).rsplit(" ", 1)[1].replace(",", ""))
-    assert not (tmp_path / "nas.db").exists()
+    assert a_database.untouched()
     run_study(study_file(params=str(least), trials=1, epochs=1), storage=url, workers=0)
 
 
+@slow_on_postgresql
 def test_changed_question_is_refused_with_both_values(url, study_file):
     run_study(study_file(trials=1, epochs=1), storage=url, workers=0)
     with pytest.raises(StudyFileError, match=r"train.epochs: was 1, is now 2"):
         run_study(study_file(trials=1, epochs=2), storage=url, workers=0)
 
 
+@slow_on_postgresql
 def test_block_added_later_is_searched_too(url, study_file):
     run_study(study_file(trials=2, epochs=1, blocks=["conv"]), storage=url, workers=0)
     record = run_study(study_file(trials=8, epochs=1, blocks=["spatial", "conv"]), storage=url, workers=0)
@@ -227,12 +235,13 @@ def test_block_added_later_is_searched_too(url, study_file):
     storage.close()
 
 
-def test_image_too_small_for_its_stages_is_one_line(url, tmp_path, study_file):
+def test_image_too_small_for_its_stages_is_one_line(url, a_database, study_file):
     with pytest.raises(StudyFileError, match="5 stages halve images of 8 × 8 pixels to nothing"):
         run_study(study_file(), storage=url, workers=0, overrides=["space.stages=[5]"])
-    assert not (tmp_path / "nas.db").exists()
+    assert a_database.untouched()
 
 
+@slow_on_postgresql
 def test_pruned_trials_end_early_and_count(url, study_file):
     path = study_file(trials=14, epochs=4, pruner="ranks", params="1M")
     record = run_study(path, storage=url, workers=0)
@@ -247,24 +256,25 @@ def test_pruned_trials_end_early_and_count(url, study_file):
 
 def test_optuna_tables_mirror_every_trial(whole):
     url, record, _ = whole
-    mirrored = optuna.load_study(study_name="small", storage=url).trials
+    theirs = mirrored(url)
     storage = opened(url)
     ours = {trial.number: trial for trial in history(storage, record.id)}
-    assert {one.user_attrs["nas_trial"] for one in mirrored} == set(ours)
-    assert all(one.value == ours[one.user_attrs["nas_trial"]].accuracy for one in mirrored)
+    assert {one.user_attrs["nas_trial"] for one in theirs} == set(ours)
+    assert all(one.value == ours[one.user_attrs["nas_trial"]].accuracy for one in theirs)
     with storage.read() as connection:
         versions = connection.execute(text("SELECT version_num FROM alembic_version")).scalar()
     assert versions.startswith("v")
     storage.close()
 
 
+@slow_on_postgresql
 def test_finished_study_run_again_completes_the_mirror(url, study_file):
     path = study_file(trials=2, epochs=1)
     record = run_study(path, storage=url, workers=0)
-    optuna.delete_study(study_name="small", storage=url)
+    with optuna_storage(url) as theirs:
+        optuna.delete_study(study_name="small", storage=theirs)
     run_study(path, storage=url, workers=0)
-    mirrored = optuna.load_study(study_name="small", storage=url).trials
-    assert sorted(one.user_attrs["nas_trial"] for one in mirrored) == [0, 1]
+    assert sorted(one.user_attrs["nas_trial"] for one in mirrored(url)) == [0, 1]
     assert record.trials == 2
 
 
@@ -330,6 +340,7 @@ def test_trials_name_the_plugins_of_their_blocks(url, study_file, plugins):
     storage.close()
 
 
+@slow_on_postgresql
 def test_network_of_a_plugin_that_changed_since_is_not_handed_over(url, study_file, plugins, tmp_path):
     path = study_file(blocks=["fragile", "conv"], trials=6, epochs=1)
     run_study(path, storage=url, workers=0, plugins=plugins, overrides=["space.stages=[1]"])

@@ -5,6 +5,7 @@ import subprocess
 
 import psutil
 import pytest
+from postgres import PASSWORD
 from work_worlds import NAS, look, wait_for, workers_of, write_study
 
 from nas.cli.options import Settings
@@ -35,22 +36,25 @@ def begun(tmp_path):
 
 
 @pytest.mark.slow
-def test_password_is_on_no_command_line_and_in_no_output(tmp_path, begun):
-    url = f"sqlite:///file:{tmp_path}/nas.db?uri=true&password={SECRET}"
+def test_password_is_on_no_command_line_and_in_no_output(tmp_path, begun, url, database):
+    secret = PASSWORD if database == "postgresql" else SECRET
+    if database == "sqlite":
+        url = f"sqlite:///file:{tmp_path}/nas.db?uri=true&password={SECRET}"
+    assert secret in url
     process = begun(url, tmp_path, trials=2, epochs=30)
     wait_for(lambda: process.poll() is not None or ((found := look(url)) and found.trials["running"] == 2))
     family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
     assert len(workers_of(process)) == 2
     for one in family:
-        assert SECRET not in " ".join(one.cmdline())
+        assert secret not in " ".join(one.cmdline())
     process.terminate()
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
-    assert SECRET not in out + err
+    assert secret not in out + err
 
 
 @pytest.mark.slow
-def test_module_that_lies_in_the_current_folder_is_not_imported(tmp_path, begun):
+def test_module_that_lies_in_the_current_folder_is_not_imported(tmp_path, url, begun):
     folder = tmp_path / "stranger"
     folder.mkdir()
     for name in ("json", "torch", "optuna", "sitecustomize", "nas_plugins"):
@@ -59,7 +63,7 @@ def test_module_that_lies_in_the_current_folder_is_not_imported(tmp_path, begun)
     evil.mkdir()
     (evil / "METADATA").write_text("Name: evil\nVersion: 1.0\n")
     (evil / "entry_points.txt").write_text("[nas]\nevil = torch\n")
-    process = begun(f"sqlite:///{tmp_path}/nas.db", folder, trials=1, epochs=1)
+    process = begun(url, folder, trials=1, epochs=1)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 0, err
     assert not (tmp_path / "sprung").exists()

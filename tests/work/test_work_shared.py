@@ -92,11 +92,11 @@ def test_run_whose_images_are_deleted_replaces_its_workers(url, tmp_path, study_
 
 
 @pytest.mark.slow
-def test_results_are_those_of_a_worker_that_loads_for_itself(tmp_path, study_file, pictures):
+def test_results_are_those_of_a_worker_that_loads_for_itself(new_url, study_file, pictures):
     words = [word for word in pictures(300, 9, np.float32) if word != "--set"]
     found = []
     for workers in (0, 1):
-        url = f"sqlite:///{tmp_path}/{workers}.db"
+        url = new_url()
         run_study(study_file(trials=2), storage=url, workers=workers, overrides=words, device="cpu")
         storage = open_storage(url)
         rows = trials(storage, states=(COMPLETE,))

@@ -6,6 +6,7 @@ import threading
 from types import SimpleNamespace
 
 import pytest
+from databases import slow_on_postgresql
 from work_worlds import look, wait_for
 
 from nas.arch.record import WAITING
@@ -42,6 +43,7 @@ def nas_register_blocks(register):
 """
 
 
+@slow_on_postgresql
 def test_database_in_trouble_does_not_fail_the_trial(url, study_file, tmp_path):
     run_study(study_file(trials=1, epochs=1), storage=url, workers=0)
     run_study(study_file(trials=1, epochs=1), storage=url, workers=0)
@@ -57,7 +59,7 @@ def test_database_in_trouble_does_not_fail_the_trial(url, study_file, tmp_path):
 
     with pytest.raises(StorageError):
         worker.evaluate(claim, report, lambda: False)
-    worker.search.storage.close()
+    worker.close()
     storage.close()
 
 

@@ -3,10 +3,13 @@
 import json
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import optuna
 import psutil
+from optuna.storages import RDBStorage
 
 from nas.arch.record import COMPLETE
 from nas.store.engine import open_storage
@@ -115,6 +118,23 @@ def with_own_images(folder, seed=0):
     path = write_study(folder, trials=1, epochs=1)
     path.write_text(path.read_text().replace('"digits"', '"own.npz"'))
     return path
+
+
+@contextmanager
+def optuna_storage(url):
+    """A database as Optuna sees it; left to itself it keeps connections until Python forgets it."""
+    opened = RDBStorage(url)
+    try:
+        yield opened
+    finally:
+        opened.remove_session()
+        opened.engine.dispose()
+
+
+def mirrored(url, name="small"):
+    """The trials of a study in Optuna's tables."""
+    with optuna_storage(url) as opened:
+        return optuna.load_study(study_name=name, storage=opened).trials
 
 
 def curves(url):
