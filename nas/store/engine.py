@@ -222,13 +222,17 @@ def connect(url: URL) -> Storage:
         wanted = DRIVERS[url.get_backend_name()]
         raise StorageError(f"{shown(url)}: its driver is not installed; pip install '{wanted}'") from error
     except (ArgumentError, ValueError, TypeError):  # what they say may hold any part of the URL
-        names = ", ".join(url.query) or "of its host"
-        raise StorageError(f"{shown(url)}: its driver takes no such values of parameters ({names})") from None
+        raise _no_such_values(url) from None
     if engine.dialect.name == "sqlite":
         sqlite.take_over(engine)
     else:
         postgresql.take_over(engine)
     return Storage(url.render_as_string(hide_password=False), shown(url), engine)
+
+
+def _no_such_values(url: URL) -> StorageError:
+    names = ", ".join(url.query) or "of its host"
+    return StorageError(f"{shown(url)}: its driver takes no such values of parameters ({names})")
 
 
 def engine_options(url: URL, *, pooled: bool = True) -> dict[str, Any]:
@@ -243,6 +247,8 @@ def _begin(engine: Engine, writing: bool, alone: bool) -> tuple[Connection, int 
         connection = engine.connect()
     except UnicodeError as error:  # of a host's name that is none
         raise StorageError(f"{shown(engine.url)}: its host's name cannot be looked up") from error
+    except OverflowError:  # of a number that the driver cannot hold
+        raise _no_such_values(engine.url) from None
     try:
         if engine.dialect.name == "sqlite":
             connection = connection.execution_options(nas_write=writing)

@@ -58,7 +58,13 @@ def test_database_in_memory_is_refused_however_it_is_spelt(given):
         parse_url(f"sqlite:///{given}")
 
 
-@pytest.mark.parametrize("parameter", ["timeout=abc", "uri=perhaps", "cached_statements=1.5", "detect_types=secret"])
+PARAMETERS = (
+    *("timeout=abc", "uri=perhaps", "cached_statements=1.5", "detect_types=secret"),
+    *(f"detect_types={10**20}", f"cached_statements={10**20}"),
+)
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS)
 def test_parameter_of_no_such_value_is_one_line_that_names_it(tmp_path, parameter):
     with pytest.raises(StorageError, match=rf"takes no such values of parameters \({parameter.partition('=')[0]}\)"):
         create_storage(f"sqlite:///{tmp_path}/nas.db?{parameter}")
