@@ -2,9 +2,27 @@
 
 from __future__ import annotations
 
+import gc
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Dialect,
+    Row,
+    Select,
+    Text,
+    TypeDecorator,
+    and_,
+    cast,
+    func,
+    select,
+    type_coerce,
+)
 
 from nas.arch.record import PRUNED, RUNNING, Claim, EpochRecord, Totals, TrialRecord
 from nas.store.tables import architecture, checkpoint, epoch, study, trial
@@ -91,11 +109,82 @@ def _known_epochs(connection: Connection, row: Row[Any]) -> tuple[EpochRecord, .
     return () if longest is None else epochs_of(connection, longest)
 
 
+class Later(Mapping[str, Any]):
+    """A JSON object that is read once it is looked into: of most of a long study's trials nobody ever asks."""
+
+    __slots__ = ("_read", "_text")
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._read: dict[str, Any] | None = None
+
+    def _whole(self) -> dict[str, Any]:
+        if self._read is None:
+            self._read = json.loads(self._text)
+        return self._read
+
+    def __getitem__(self, name: str) -> Any:
+        return self._whole()[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._whole())
+
+    def __len__(self) -> int:
+        return len(self._whole())
+
+    def __repr__(self) -> str:
+        return repr(self._whole())
+
+
+@lru_cache(maxsize=1_000)
+def _shared(text: str) -> Any:
+    """What many rows say alike: block types, versions."""
+    told = json.loads(text)
+    return tuple(told) if isinstance(told, list) else told
+
+
+class _LaterJSON(TypeDecorator[Mapping[str, Any]]):
+    impl, cache_ok = Text, True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Mapping[str, Any]:
+        """Not read yet."""
+        return Later(value)
+
+
+class _SharedJSON(TypeDecorator[Any]):
+    impl, cache_ok = Text, True
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Any:
+        """Read once."""
+        return _shared(value)
+
+
+def _text_as(column: ColumnElement[Any], kind: TypeDecorator[Any]) -> ColumnElement[Any]:
+    return type_coerce(cast(column, Text), kind)
+
+
+_COST_NAMES = tuple(field.name for field in fields(Totals))
+_OWN_NAMES = tuple(field.name for field in fields(TrialRecord) if field.name != "totals")
+_COLUMNS: dict[str, ColumnElement[Any]] = {
+    **trial.c,
+    "study": study.c.name,
+    "scored_on": study.c.scored_on,
+    "body": architecture.c.body,
+    "summary": architecture.c.summary,
+    "blocks": _text_as(architecture.c.blocks, _SharedJSON()),
+    "versions": _text_as(trial.c.versions, _SharedJSON()),
+    "draw": _text_as(trial.c.draw_json, _LaterJSON()),
+    "params": _text_as(trial.c.choice_json, _LaterJSON()),
+}
+_OWN = [_COLUMNS[name].label(f"own_{name}") for name in _OWN_NAMES]
+
+
 def trial_rows() -> Select[Any]:
-    """All that `trial_record` needs."""
-    network = (architecture.c.body, architecture.c.blocks, architecture.c.summary)
+    """All that `trial_record` needs, in the order in which it takes it; and `id`, `revision`, `fingerprint`."""
+    costs = [trial.c[name].label(f"cost_{name}") for name in _COST_NAMES]
     return (
-        select(trial, study.c.name.label("study"), study.c.scored_on, *network)
+        select(*_OWN, *costs, trial.c.id, trial.c.revision, trial.c.fingerprint)
+        .select_from(trial)
         .join(study, study.c.id == trial.c.study_id)
         .join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
     )
@@ -103,37 +192,20 @@ def trial_rows() -> Select[Any]:
 
 def trial_record(row: Row[Any]) -> TrialRecord:
     """A row of `trial_rows`."""
-    return TrialRecord(
-        id=row.id,
-        study=row.study,
-        number=row.number,
-        state=row.state,
-        fingerprint=row.fingerprint,
-        body=row.body,
-        blocks=tuple(row.blocks),
-        totals=totals_of(row),
-        draw=row.draw_json,
-        params=row.choice_json,
-        projected=row.projected,
-        reused=row.reused,
-        accuracy=row.accuracy,
-        epochs=row.epochs,
-        epochs_done=row.epochs_done,
-        seed=row.seed,
-        seconds=row.seconds,
-        device=row.device,
-        precision=row.precision,
-        reason=row.reason,
-        worker=row.worker,
-        versions=row.versions,
-        summary=row.summary,
-        started=row.started,
-        finished=row.finished,
-        repeats=row.repeats,
-        accuracy_low=row.accuracy_low,
-        accuracy_high=row.accuracy_high,
-        test_accuracy=row.test_accuracy,
-        test_low=row.test_low,
-        test_high=row.test_high,
-        scored_on=row.scored_on,
-    )
+    own, costs = row[: len(_OWN)], row[len(_OWN) : len(_OWN) + len(_COST_NAMES)]
+    totals, record = object.__new__(Totals), object.__new__(TrialRecord)
+    # Frozen dataclasses set field by field, by a call for each: of a hundred thousand trials that takes seconds.
+    vars(totals).update(zip(_COST_NAMES, costs, strict=True))
+    vars(record).update(zip(_OWN_NAMES, own, strict=True), totals=totals)
+    return record
+
+
+def trial_records(rows: Iterable[Row[Any]]) -> list[TrialRecord]:
+    """Rows of `trial_rows`. The collector of garbage waits meanwhile: again and again it would look at all of them."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return [trial_record(row) for row in rows]
+    finally:
+        if collects:
+            gc.enable()

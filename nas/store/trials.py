@@ -11,7 +11,7 @@ from sqlalchemy import Connection, case, delete, func, insert, select, update
 from nas.arch.record import COMPLETE, FAILED, PRUNED, VALIDATION, EpochRecord, Outcome, Standing, Trained, TrialRecord
 from nas.store.engine import Storage, database_clock
 from nas.store.outage import lasting
-from nas.store.rows import epochs_of, held_by, next_revision, trial_record, trial_rows
+from nas.store.rows import epochs_of, held_by, highest, next_revision, trial_record, trial_records, trial_rows
 from nas.store.tables import architecture, checkpoint, epoch, study, trial
 from nas.store.weights import put_weights
 
@@ -101,7 +101,7 @@ def trials(
     if states is not None:
         asked = asked.where(trial.c.state.in_(states))
     with storage.read() as connection:
-        return [trial_record(row) for row in connection.execute(asked)]
+        return trial_records(connection.execute(asked))
 
 
 def history(storage: Storage, study_id: int, after_id: int = 0) -> list[TrialRecord]:
@@ -114,8 +114,30 @@ def history_since(storage: Storage, study_id: int, revision: int) -> tuple[int, 
     """The study's trials that began or changed state after a revision (0: all), and the revision to ask from next."""
     changed = trial_rows().where(trial.c.study_id == study_id, trial.c.revision > revision)
     with storage.read() as connection:
-        rows = connection.execute(changed.order_by(trial.c.revision, trial.c.id)).all()
-    return (rows[-1].revision if rows else revision), [trial_record(row) for row in rows]
+        found = trial_records(connection.execute(changed.order_by(trial.c.revision, trial.c.id)))
+        latest = _latest_revision(connection, study_id)
+    return max(revision, latest), found
+
+
+@lasting
+def latest_revision(storage: Storage, study_id: int) -> int:
+    """The revision from which `history_since` tells of nothing yet."""
+    with storage.read() as connection:
+        return _latest_revision(connection, study_id)
+
+
+def _latest_revision(connection: Connection, study_id: int) -> int:
+    return highest(connection, trial.c.revision, study_id, 0)
+
+
+@lasting
+def steps(storage: Storage, study_id: int) -> int:
+    """A number that changes with every epoch and trial of a study that ended."""
+    ended = case((trial.c.finished.is_not(None), 1), else_=0)
+    asked = select(func.coalesce(func.sum(trial.c.epochs_done + ended), 0)).where(trial.c.study_id == study_id)
+    with storage.read() as connection:
+        found: int = connection.scalars(asked).one()
+    return found
 
 
 @lasting
