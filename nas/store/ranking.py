@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    true,
+    union_all,
+)
 
-from nas.arch.record import COMPLETE, LIMITS, TEST, VALIDATION, Ranked, TrialRecord
+from nas.arch.record import COMPLETE, LIMITS, TEST, VALIDATION, Ranked, StudyRecord, TrialRecord
 from nas.errors import NasError, NotFound, nearest
 from nas.store.engine import Storage
 from nas.store.kinds import names_in
 from nas.store.outage import lasting
 from nas.store.rows import trial_record, trial_rows
+from nas.store.sizes import Trials, Where, best_ids, candidates, size_limit
 from nas.store.studies import find_study
-from nas.store.tables import RANKING, architecture, architecture_block, study, trial, weights
+from nas.store.tables import RANKING, SIZED, architecture, architecture_block, study, trial, weights
 
 SHORTEST_PREFIX = 4
 """How much of a fingerprint one has to give."""
@@ -61,15 +75,11 @@ def best(
     validation accuracy. Raises NotFound for an unknown study.
     """
     limits = {"params": max_params, "weights": max_weights, "macs": max_macs, "activations": max_activations}
-    asked = [trial.c[name] <= limit for name, limit in limits.items() if limit is not None]
-    if min_receptive_field is not None:
-        asked.append(trial.c.receptive_field >= min_receptive_field)
-    if block is not None:
-        asked.append(_contains(block))
-    study_id = None if study is None else find_study(storage, study).id
+    asked = _Asked(limits, min_receptive_field, block)
+    record = None if study is None else find_study(storage, study)
     with storage.read() as connection:
-        places = _places(connection, study_id, dataset)
-        return _ranked(connection, [_leaders([*place, *asked], top, pareto) for place in places])
+        places = _places(connection, dataset) if record is None else _place(record, dataset)
+        return _ranked(connection, [_leaders(connection, place, asked, top, pareto) for place in places])
 
 
 @lasting
@@ -92,39 +102,110 @@ def find(storage: Storage, name: str) -> tuple[Mapping[str, Any], TrialRecord | 
         return spec.one(), trial_record(row)
 
 
+@lasting
+def best_trial(storage: Storage, study_id: int) -> TrialRecord | None:
+    """The best complete trial of a study; None before the first."""
+    of_study = trial_rows().where(trial.c.study_id == study_id, trial.c.state == COMPLETE)
+    with storage.read() as connection:
+        row = connection.execute(of_study.order_by(*ORDER).limit(1)).first()
+    return None if row is None else trial_record(row)
+
+
 def leaders(connection: Connection, study_id: int, top: int | None) -> list[Ranked]:
     """The best of one study."""
-    return _ranked(connection, [_leaders([trial.c.study_id == study_id], top, None)])
+    return _ranked(connection, [_leaders(connection, _Place(study_id=study_id), _Asked({}), top, None)])
 
 
-def _places(connection: Connection, study_id: int | None, dataset: str | None) -> list[list[ColumnElement[bool]]]:
-    """The conditions of each ranking to be made: of the study's, or of every data set."""
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of the networks of a ranking."""
+
+    limits: Mapping[str, int | None]
+    min_receptive_field: int | None = None
+    block: str | None = None
+
+    def of(self, trials: Trials) -> ColumnElement[bool]:
+        """As a condition."""
+        asked = [trials.c[name] <= limit for name, limit in self.limits.items() if limit is not None]
+        if self.min_receptive_field is not None:
+            asked.append(trials.c.receptive_field >= self.min_receptive_field)
+        if self.block is not None:
+            asked.append(_contains(trials, self.block))
+        return and_(true(), *asked)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Whose trials make one ranking: a study's, or a data set's by its hash, of studies that call it so (None: any)."""
+
+    study_id: int | None = None
+    dataset_hash: str = ""
+    dataset: str | None = None
+
+    def of(self, trials: Trials) -> ColumnElement[bool]:
+        """As a condition."""
+        if self.study_id is not None:
+            return and_(trials.c.study_id == self.study_id)
+        return and_(trials.c.dataset_hash == self.dataset_hash, trials.c.study_id.not_in(self._others()))
+
+    def _others(self) -> Select[tuple[int]]:
+        """The studies on these images that are not meant."""
+        others = study.c.scored_on != VALIDATION
+        if self.dataset is not None:
+            others = or_(others, study.c.dataset != self.dataset)
+        return select(study.c.id).where(study.c.dataset_hash == self.dataset_hash, others)
+
+
+def _place(record: StudyRecord, dataset: str | None) -> list[_Place]:
+    """The one place of a study; none where it is on another data set than asked for."""
+    return [_Place(study_id=record.id)] if dataset in (None, record.dataset) else []
+
+
+def _places(connection: Connection, dataset: str | None) -> list[_Place]:
+    """Every data set."""
     named = [] if dataset is None else [study.c.dataset == dataset]
-    if study_id is not None:
-        return [[trial.c.study_id == study_id, *named]]
-    named.append(study.c.scored_on == VALIDATION)
-    hashes = select(study.c.dataset_hash).where(*named).group_by(study.c.dataset_hash)
+    hashes = select(study.c.dataset_hash).where(study.c.scored_on == VALIDATION, *named).group_by(study.c.dataset_hash)
     ordered = connection.scalars(hashes.order_by(func.min(study.c.dataset), study.c.dataset_hash))
-    return [[trial.c.dataset_hash == value, *named] for value in ordered]
+    return [_Place(dataset_hash=value, dataset=dataset) for value in ordered]
 
 
-def _leaders(where: Sequence[ColumnElement[bool]], top: int | None, pareto: str | None) -> Select[Any]:
+def _leaders(connection: Connection, place: _Place, asked: _Asked, top: int | None, pareto: str | None) -> Select[Any]:
     """One ranking. Its rows come in the order of an index, so that only as many as asked for are looked at."""
-    complete = (trial.c.state == COMPLETE, *where)
-    chosen = complete if pareto is None else (trial.c.id.in_(_front(complete, pareto)),)
     joined = select(*COLUMNS, trial.c.id.label("trial_id")).select_from(trial)
     joined = joined.join(study, study.c.id == trial.c.study_id)
     joined = joined.join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
-    return joined.where(*chosen).order_by(*ORDER).limit(top)
+    return joined.where(_chosen(connection, place, asked, top, pareto)).order_by(*ORDER).limit(top)
 
 
-def _front(where: Sequence[ColumnElement[bool]], cost: str) -> Select[Any]:
+def _chosen(
+    connection: Connection, place: _Place, asked: _Asked, top: int | None, pareto: str | None
+) -> ColumnElement[bool]:
+    """The trials of a ranking; of a data set's within a limit, found by their size, only as many as asked for."""
+
+    def meant(trials: Trials) -> ColumnElement[bool]:
+        return and_(place.of(trials), asked.of(trials))
+
+    if pareto is not None:
+        return trial.c.id.in_(_front(connection, place, asked, meant, pareto))
+    if top is not None and place.study_id is None:
+        limit = size_limit(connection, place.dataset_hash, asked.limits)
+        if limit is not None:
+            return trial.c.id.in_(best_ids(connection, place.dataset_hash, meant, limit, top).scalar_subquery())
+    return and_(trial.c.state == COMPLETE, meant(trial))
+
+
+def _front(connection: Connection, place: _Place, asked: _Asked, meant: Where, cost: str) -> Select[Any]:
     """The ids of the trials that cost less than all of higher accuracy, and than all of the same."""
     if cost not in LIMITS:
         raise NasError(f"pareto {cost!r}: allowed are {', '.join(LIMITS)}{nearest(cost, LIMITS)}")
-    before = func.min(trial.c[cost]).over(order_by=(trial.c.accuracy.desc(), trial.c[cost]), groups=(None, -1))
-    costs = select(trial.c.id, trial.c[cost].label("cost"), before.label("cheapest_before"))
-    ordered = costs.join(study, study.c.id == trial.c.study_id).where(*where).subquery()
+    if place.study_id is None and cost in SIZED:
+        among = candidates(connection, place.dataset_hash, meant, cost, asked.limits.get(cost)).subquery()
+    else:
+        of = trial.alias("of")
+        every = select(of.c.id, of.c.accuracy, of.c[cost].label("cost"))
+        among = every.where(of.c.state == COMPLETE, meant(of)).subquery()
+    before = func.min(among.c.cost).over(order_by=(among.c.accuracy.desc(), among.c.cost), groups=(None, -1))
+    ordered = select(among.c.id, among.c.cost, before.label("cheapest_before")).subquery()
     unbeaten = or_(ordered.c.cheapest_before.is_(None), ordered.c.cost < ordered.c.cheapest_before)
     return select(ordered.c.id).where(unbeaten)
 
@@ -150,8 +231,9 @@ def _together(connection: Connection, rankings: Sequence[Select[Any]], start: in
     return connection.execute(select(rows).order_by(rows.c.place, *order)).all()
 
 
-def _contains(block: str) -> ColumnElement[bool]:
-    return exists().where(architecture_block.c.fingerprint == trial.c.fingerprint, architecture_block.c.block == block)
+def _contains(trials: Trials, block: str) -> ColumnElement[bool]:
+    used = architecture_block
+    return exists().where(used.c.fingerprint == trials.c.fingerprint, used.c.block == block).correlate(trials)
 
 
 def _trials_of(where: ColumnElement[bool]) -> Select[Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, Text, bindparam, case, delete, func, select, upd
 from nas.arch.record import COMPLETE, FAILED, PRUNED, VALIDATION, EpochRecord, Outcome, Standing, Trained, TrialRecord
 from nas.store.engine import Storage, cut_off_if_frozen, database_clock
 from nas.store.outage import lasting
-from nas.store.rows import NEXT_REVISION, epochs_of, held_by, replacing, trial_record, trial_rows
+from nas.store.rows import NEXT_REVISION, epochs_of, held_by, highest, replacing, trial_record, trial_rows
 from nas.store.tables import architecture, checkpoint, epoch, study, trial
 from nas.store.weights import put_weights
 
@@ -174,6 +174,23 @@ def history_since(storage: Storage, study_id: int, revision: int) -> tuple[int, 
     with storage.glance() as connection:
         rows = connection.execute(_CHANGED, {"study_id": study_id, "revision": revision}).all()
     return (rows[-1].revision if rows else revision), [trial_record(row) for row in rows]
+
+
+@lasting
+def latest_revision(storage: Storage, study_id: int) -> int:
+    """The revision from which `history_since` tells of nothing yet."""
+    with storage.read() as connection:
+        return highest(connection, trial.c.revision, study_id, 0)
+
+
+@lasting
+def steps(storage: Storage, study_id: int) -> int:
+    """A number that changes with every epoch and trial of a study that ended."""
+    ended = case((trial.c.finished.is_not(None), 1), else_=0)
+    asked = select(func.coalesce(func.sum(trial.c.epochs_done + ended), 0)).where(trial.c.study_id == study_id)
+    with storage.read() as connection:
+        found: int = connection.scalars(asked).one()
+    return found
 
 
 @lasting
