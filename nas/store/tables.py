@@ -199,6 +199,6 @@ Index(
     sqlite_where=trial.c.mirrored.is_(False),
     postgresql_where=trial.c.mirrored.is_(False),
 )
-Index("nas_study_images", study.c.dataset_hash, study.c.scored_on, study.c.dataset)
+Index("nas_study_images", study.c.dataset_hash, study.c.scored_on, study.c.dataset, study.c.id)
 Index("nas_architecture_body", architecture.c.body)
 Index("nas_architecture_block_block", architecture_block.c.block)

@@ -186,7 +186,7 @@ CREATE INDEX nas_trial_dataset_ranking ON nas_trial (dataset_hash, state, accura
 CREATE INDEX nas_trial_params_ranking ON nas_trial (dataset_hash, state, (length(CAST(params AS TEXT)) * 25 + CAST(substr(CAST(params AS TEXT) || '0', 1, 2) AS INTEGER) / 4), accuracy DESC, params, macs, fingerprint, id, study_id);
 CREATE INDEX nas_trial_macs_ranking ON nas_trial (dataset_hash, state, (length(CAST(macs AS TEXT)) * 25 + CAST(substr(CAST(macs AS TEXT) || '0', 1, 2) AS INTEGER) / 4), accuracy DESC, params, macs, fingerprint, id, study_id);
 CREATE INDEX nas_trial_unmirrored ON nas_trial (study_id, id) WHERE mirrored IS 0;
-CREATE INDEX nas_study_images ON nas_study (dataset_hash, scored_on, dataset);
+CREATE INDEX nas_study_images ON nas_study (dataset_hash, scored_on, dataset, id);
 DELETE FROM "sqlite_sequence";
 INSERT INTO "sqlite_sequence" VALUES('nas_study',3);
 INSERT INTO "sqlite_sequence" VALUES('nas_trial',7);

@@ -11,10 +11,10 @@ from store_worlds import candidate, study_record
 from nas.arch.record import COMPLETE, FAILED, PRUNED, TEST
 from nas.store.claims import _fresh, _Question, claim_key
 from nas.store.ranking import best
-from nas.store.sizes import size
+from nas.store.sizes import size, tightest
 from nas.store.status import counts, status, studies
 from nas.store.studies import create_study
-from nas.store.tables import architecture, architecture_block, size_text, trial
+from nas.store.tables import architecture, architecture_block, size_text, study, trial
 from nas.store.trials import history_since, latest_revision, steps, unmirrored
 
 
@@ -39,8 +39,8 @@ def many(storage):
 
 
 def _row(record, place, draws):
-    params = int(10 ** draws.uniform(1, 6))
-    one = candidate(place, params=params, macs=params * draws.randrange(5, 200))
+    params = int(10 ** draws.uniform(1, 6)) if place % 2 else 10 ** draws.randrange(1, 6)
+    one = candidate(place, params=params, macs=params * draws.choice((7, 60, 190)), receptive_field=5 + 2 * (place % 7))
     state = FAILED if place % 40 == 39 else PRUNED if place % 5 == 4 else COMPLETE
     key = claim_key(one.fingerprint, record.dataset_hash, record.recipe_hash, record.seed)
     facts = SimpleNamespace(number=place - 1, revision=place)
@@ -74,7 +74,7 @@ def plans_of(storage, ask):
 
 def slowly(storage, top, **limits):
     """The ranking of the data set by looking at every trial."""
-    rows = best(storage, dataset="digits", top=None)
+    rows = best(storage, dataset="digits", top=None, block="conv")
     kept = [row for row in rows if all(getattr(row, name) <= most for name, most in limits.items())]
     return [(row.study, row.trial) for row in kept[:top]]
 
@@ -113,6 +113,45 @@ def test_front_is_that_found_by_looking_at_all(many, cost, most):
     ]
     found = best(many, dataset="digits", pareto=cost, top=None, max_params=most)
     assert [(row.study, row.trial) for row in found] == unbeaten
+
+
+@pytest.mark.parametrize("cost", ["params", "macs", "weights"])
+def test_front_has_all_that_are_alike_and_its_first_where_few_are_asked_for(many, cost):
+    front = best(many, dataset="digits", pareto=cost, top=None)
+    places = [(row.accuracy, getattr(row, cost)) for row in front]
+    assert len(set(places)) < len(places)
+    assert [row.trial for row in best(many, dataset="digits", pareto=cost, top=3)] == [row.trial for row in front[:3]]
+
+
+@pytest.mark.parametrize("cost", ["params", "macs"])
+def test_other_conditions_hold_in_limits_and_fronts(many, cost):
+    everything = best(many, dataset="digits", top=None, max_macs=10**6)
+    some = [row for row in everything if row.receptive_field >= 9]
+    assert 0 < len(some) < len(everything)
+    asked = {f"max_{cost}": 10**6, "max_macs": 10**6, "min_receptive_field": 9, "block": "conv"}
+    assert [row.trial for row in best(many, dataset="digits", top=30, **asked)] == [row.trial for row in some[:30]]
+    front = best(many, dataset="digits", top=None, pareto=cost, **asked)
+    assert {row.trial for row in front} <= {row.trial for row in some}
+    cheapest = min(some, key=lambda row: (getattr(row, cost), -row.accuracy))
+    assert (front[0].trial, front[-1].accuracy) == (some[0].trial, cheapest.accuracy)
+    assert best(many, dataset="digits", block="none", **{f"max_{cost}": 10**6}) == []
+
+
+def test_a_name_for_images_leaves_out_studies_that_call_them_otherwise(many):
+    with many.write() as connection:
+        connection.execute(study.update().where(study.c.name == "beta").values(dataset="other"))
+    for asked in ({}, {"max_params": 5_000}, {"pareto": "macs", "top": None}):
+        assert {row.study for row in best(many, dataset="digits", **asked)} == {"alpha"}
+        assert {row.study for row in best(many, dataset="other", **asked)} == {"beta"}
+        assert {row.study for row in best(many, **asked)} == {"alpha", "beta"}
+
+
+def test_of_two_limits_the_tighter_one_is_gone_by(many):
+    plan = plans_of(many, lambda: best(many, dataset="digits", max_params=10**6, max_macs=500))
+    assert plan.count("nas_trial_macs_ranking") > plan.count("nas_trial_params_ranking")
+    ends = {"params": (size(10), size(10**6)), "macs": (size(100), size(10**8))}
+    assert tightest({"params": 20, "macs": 10**8}, lambda: ends) == "params"
+    assert tightest({"weights": 20}, dict) is None
 
 
 @pytest.mark.parametrize("cost", ["params", "macs"])
@@ -155,6 +194,7 @@ def test_history_tells_all_and_then_nothing(many):
     revision, found = history_since(many, 1, 0)
     assert (revision, len(found)) == (latest_revision(many, 1), 200)
     assert history_since(many, 1, revision) == (revision, [])
-    assert found[7].totals == candidate(7, params=found[7].totals.params, macs=found[7].totals.macs).totals
+    told = found[2].totals
+    assert told == candidate(2, params=told.params, macs=told.macs).totals
     assert (found[7].draw, found[7].params, found[7].blocks) == ({"width": 7.5}, {"width": 7}, ("conv",))
     assert steps(many, 1) == 200 * 4

@@ -23,7 +23,7 @@ def upgrade() -> None:
         op.create_index(f"nas_trial_{cost}_ranking", "nas_trial", columns)
     later = sa.column("mirrored", sa.Boolean()).is_(False)
     op.create_index("nas_trial_unmirrored", "nas_trial", ["study_id", "id"], sqlite_where=later, postgresql_where=later)
-    op.create_index("nas_study_images", "nas_study", ["dataset_hash", "scored_on", "dataset"])
+    op.create_index("nas_study_images", "nas_study", ["dataset_hash", "scored_on", "dataset", "id"])
 
 
 def size(cost: str) -> str:
