@@ -1,13 +1,15 @@
 """A storage of a million trials: how long its questions take, on SQLite and on a PostgreSQL server.
 
     python benchmarks/store.py --folder /tmp/store
+    python benchmarks/store.py --part long
     python benchmarks/store.py --quick
 
 Fills a storage of either kind with a thousand studies (see `store_rows.py`), or takes the one that `--folder` keeps
 from before; then asks what `nas best`, `nas status`, `nas studies` and a worker ask, each several times: median, least
 and most, and the plan of the database beside. Beside it what Optuna and MLflow take for the best, at the sizes that
 they reach in reasonable time. A study with very many trials is gone on with, on SQLite (`store_long.py`). Times are of
-a warm cache.
+a warm cache, and of a process that has asked before: a statement is made once. `--part` measures some of it alone and
+leaves what the output file says of the others.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from store_long import make_long, resume
 from store_rivals import rivals
 from store_rows import fill
 
-from nas.arch.record import COMPLETE, Candidate, Outcome, Totals
+from nas.arch.record import COMPLETE, Candidate, Outcome, Ranked, Totals
 from nas.store.claims import claim
 from nas.store.engine import Storage, open_storage
 from nas.store.ranking import best
@@ -44,6 +46,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from postgres import Server, why_absent
 
 TIMES = 9
+PARTS = ("sqlite", "postgresql", "long", "rivals")
 BARS = {"top": 5.0, "pareto": 50.0, "open": 200.0, "rank": 5.0}
 """Milliseconds that questions of a kind may take."""
 
@@ -60,12 +63,7 @@ def questions(storage: Storage, url: str) -> dict[str, Callable[[], Any]]:
         dataset = connection.scalars(
             select(study.c.dataset).group_by(study.c.dataset).order_by(func.count().desc()).limit(1)
         ).one()
-        name, last = connection.execute(
-            select(study.c.name, func.max(trial.c.id))
-            .join(trial)
-            .where(trial.c.state == COMPLETE)
-            .group_by(study.c.name)
-        ).first()
+        name = connection.scalars(select(study.c.name).where(study.c.dataset == dataset).limit(1)).one()
     asked: dict[str, Callable[[], Any]] = {"open": lambda: open_storage(url).close()}
     asked["top of a study"] = lambda: best(storage, study=name)
     asked["top of a study, params"] = lambda: best(storage, study=name, max_params=4_000)
@@ -83,14 +81,23 @@ def questions(storage: Storage, url: str) -> dict[str, Callable[[], Any]]:
     asked["pareto of a study, params"] = lambda: best(storage, study=name, pareto="params", top=None)
     for cost in ("params", "macs"):
         asked[f"pareto of a data set, {cost}"] = lambda cost=cost: best(storage, dataset=dataset, pareto=cost, top=None)
-    asked["rank in its study"] = lambda: _scalar(storage, RANK_IN_STUDY, id=last)
-    asked["rank in its data set"] = lambda: _scalar(storage, RANK_IN_DATASET, id=last)
+    middle = best(storage, dataset=dataset, top=None)
+    first, half = (_id_of(storage, middle[len(middle) // part]) for part in (100, 2))
+    asked["rank in its study"] = lambda: _scalar(storage, RANK_IN_STUDY, id=half)
+    asked["rank in its data set, of one among the best hundredth"] = lambda: _scalar(storage, RANK_IN_DATASET, id=first)
+    asked["rank in its data set, of the middle one"] = lambda: _scalar(storage, RANK_IN_DATASET, id=half)
     asked["status"] = lambda: status(storage, name)
     asked["studies"] = lambda: studies(storage)
     asked["trials of a study"] = lambda: trials(storage, find_study(storage, name).id)
     # The view numbers all rows before it gives one: at a million trials that takes half a minute.
     asked["view nas_leaderboard"] = lambda: _scalar(storage, VIEW, dataset=dataset)
     return asked
+
+
+def _id_of(storage: Storage, row: Ranked) -> int:
+    numbered = (study.c.name == row.study, trial.c.number == row.trial)
+    with storage.read() as connection:
+        return connection.scalars(select(trial.c.id).join(study).where(*numbered)).one()
 
 
 def _scalar(storage: Storage, words: str, **values: Any) -> Any:
@@ -141,26 +148,46 @@ def plan_of(storage: Storage, ask: Callable[[], Any]) -> list[str]:
         return [str(row[-1]) for row in connection.exec_driver_sql(explain + words, values)]
 
 
-def singles(storage: Storage, count: int) -> dict[str, float]:
-    """Claims and settlements one by one, each a transaction that is durable as the storage is set."""
+def singles(storage: Storage, count: int) -> dict[str, Any]:
+    """Claims and ends one by one, each a transaction of its own: as a storage is set, and synced to disk at each."""
     with storage.read() as connection:
         name = connection.scalars(select(study.c.name).order_by(study.c.id.desc()).limit(1)).one()
     with storage.write() as connection:
         connection.execute(study.update().where(study.c.name == name).values(trials=10_000_000))
+    found: dict[str, Any] = {"as set": _singles(storage, name, count)}
+    if storage.engine.dialect.name == "sqlite":
+        event.listen(storage.engine, "checkout", _sync_each)
+        found["synchronous=FULL"] = _singles(storage, name, count)
+        event.remove(storage.engine, "checkout", _sync_each)
+        storage.engine.dispose()
+    else:
+        with storage.read() as connection:
+            found["settings"] = {one: connection.scalar(text(f"SHOW {one}")) for one in ("fsync", "synchronous_commit")}
+    print("  " + ", ".join(f"{how}: {one}" for how, one in found.items()), flush=True)
+    return found
+
+
+def _sync_each(connection: Any, *_: Any) -> None:
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _singles(storage: Storage, name: str, count: int) -> dict[str, float]:
     record, moment = find_study(storage, name), time.time_ns()
-    begun = time.perf_counter()
+    claims, ends = [], []
     for number in range(count):
         told = f"{moment + number:032x}"
         spec = {"format": 1, "input": [3, 32, 32], "classes": 10, "parts": []}
         totals = Totals(1_000, 900, 10_000, 500, 9, 0, 3)
-        held = claim(
-            storage, record, "host:1", Candidate(spec, told, told, ("conv",), totals, {}, {}, False), 60.0
-        ).claim
+        asked = Candidate(spec, told, told, ("conv",), totals, {}, {}, False)
+        begun = time.perf_counter()
+        held = claim(storage, record, "host:1", asked, 60.0).claim
+        claims.append(1000 * (time.perf_counter() - begun))
         assert held is not None
+        begun = time.perf_counter()
         finish(storage, held.trial_id, "host:1", Outcome(COMPLETE, 0.1, 1, 1.0))
-    seconds = time.perf_counter() - begun
-    print(f"  {count} claims, each settled: {count / seconds:.0f} a second", flush=True)
-    return {"count": count, "a_second": round(count / seconds, 1)}
+        ends.append(1000 * (time.perf_counter() - begun))
+    told_of = {"claim_ms": round(median(claims), 2), "end_ms": round(median(ends), 2)}
+    return {"count": count, **told_of, "transactions_a_second": round(2000 * count / (sum(claims) + sum(ends)), 1)}
 
 
 def bulk(storage: Storage, count: int, each: int) -> dict[str, float]:
@@ -193,6 +220,7 @@ def on(url: str, chosen: argparse.Namespace) -> dict[str, Any]:
             had = connection.scalar(select(func.count()).select_from(trial))
         print(f"{storage.engine.dialect.name}: {had:,} trials in {chosen.studies:,} studies", flush=True)
         found: dict[str, Any] = {"trials": had, "studies": chosen.studies, "filled_now": filled.trials}
+        found["load"] = os.getloadavg()
         asked = questions(storage, url)
         if chosen.no_view:
             del asked["view nas_leaderboard"]
@@ -204,6 +232,7 @@ def on(url: str, chosen: argparse.Namespace) -> dict[str, Any]:
 
 def long_study(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     """Going on with a study of very many trials, in seconds."""
+    print(f"a study of {chosen.long:,} trials", flush=True)
     place = folder / f"long{chosen.long}"
     place.mkdir(exist_ok=True)
     url = f"sqlite:///{place / 'long.db'}"
@@ -226,33 +255,34 @@ def main() -> int:
     parser.add_argument("--times", type=int, default=TIMES)
     parser.add_argument("--singles", type=int, default=200)
     parser.add_argument("--bulk", type=int, default=10, help="so many studies are put in and removed again")
-    parser.add_argument("--long", type=int, default=100_000, help="trials of the study that is gone on with; 0: none")
+    parser.add_argument("--long", type=int, default=100_000, help="trials of the study that is gone on with")
     parser.add_argument("--proposals", type=int, default=5)
-    parser.add_argument("--rivals", type=int, default=5_000, help="trials that Optuna and MLflow are given; 0: none")
+    parser.add_argument("--rivals", type=int, default=5_000, help="trials that Optuna and MLflow are given")
     parser.add_argument("--folder", type=Path, help="where storages are kept for the next time")
     parser.add_argument("--postgresql", metavar="URL", help="a server's database; default: one started for this run")
     parser.add_argument("--no-view", action="store_true", help="leave out the view, which numbers all rows first")
+    parser.add_argument("--part", action="append", choices=PARTS, help="measure this alone; may be given again")
     parser.add_argument("--quick", action="store_true", help="some hundred trials, to see that all of it runs")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "store.json")
     chosen = parser.parse_args()
     if chosen.quick:
         quick = {"trials": 600, "studies": 12, "times": 3, "singles": 3, "bulk": 1, "long": 60, "proposals": 2}
         vars(chosen).update(quick, rivals=20)
+    parts = chosen.part or PARTS
     with tempfile.TemporaryDirectory() as fresh:
         folder = chosen.folder or Path(fresh)
         folder.mkdir(parents=True, exist_ok=True)
-        data: dict[str, Any] = {**provenance(), "load": os.getloadavg()}
-        data["sqlite"] = on(f"sqlite:///{folder / 'store.db'}", chosen)
-        write(chosen.output, data)
-        data["postgresql"] = on_postgresql(chosen, Path(fresh))
-        write(chosen.output, data)
-        if chosen.long:
-            print(f"a study of {chosen.long:,} trials", flush=True)
-            data["long"] = long_study(chosen, folder)
-        write(chosen.output, data)
-        if chosen.rivals:
-            data["rivals"] = rivals(Path(fresh), chosen.rivals, chosen.times)
-    write(chosen.output, data)
+        measured = {
+            "sqlite": lambda: on(f"sqlite:///{folder / 'store.db'}", chosen),
+            "postgresql": lambda: on_postgresql(chosen, Path(fresh)),
+            "long": lambda: long_study(chosen, folder),
+            "rivals": lambda: rivals(Path(fresh), chosen.rivals, chosen.times),
+        }
+        old = json.loads(chosen.output.read_text(encoding="utf-8")) if chosen.part and chosen.output.exists() else {}
+        data: dict[str, Any] = {**old, **provenance(), "load": os.getloadavg()}
+        for part in parts:
+            data[part] = measured[part]()
+            write(chosen.output, data)
     return 0
 
 
