@@ -9,6 +9,7 @@ some failed, and in every fiftieth study the last trials are still open.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import random
 import time
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Table, func, insert, select, text
+from sqlalchemy import JSON, Connection, Table, func, insert, select, text
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, TEST, VALIDATION, WAITING
 from nas.store.claims import claim_key
@@ -284,11 +285,24 @@ def _insert(storage: Storage, made: Sequence[dict[Table, list[Row]]], filled: Fi
     with storage.write() as connection:
         for table in made[0]:
             rows = [row for tables in made for row in tables[table]]
-            if rows:
+            if rows and connection.dialect.name == "postgresql":
+                _copy(connection, table, rows)
+            elif rows:
                 connection.execute(insert(table), rows)
             filled.rows += len(rows)
             filled.trials += len(rows) if table is trial else 0
     filled.seconds += time.perf_counter() - begun
+
+
+def _copy(connection: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """In bulk as PostgreSQL has it."""
+    columns = [column for column in table.c if column.name in rows[0]]
+    json_at = {place for place, column in enumerate(columns) if isinstance(column.type, JSON)}
+    raw: Any = connection.connection.dbapi_connection
+    with raw.cursor().copy(f"COPY {table.name} ({', '.join(one.name for one in columns)}) FROM STDIN") as into:
+        for row in rows:
+            values = [row[column.name] for column in columns]
+            into.write_row([json.dumps(one) if at in json_at else one for at, one in enumerate(values)])
 
 
 def _number_on(storage: Storage) -> None:
