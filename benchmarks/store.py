@@ -244,6 +244,7 @@ def long_study(chosen: argparse.Namespace, folder: Path) -> dict[str, Any]:
     for which, one in (("first", found["proposals"][0]), ("last", found["proposals"][-1])):
         told = ", ".join(f"{part} {sum(one[part].values()):.4f} s {one[part]}" for part in one)
         print(f"  {which} proposal: {told}", flush=True)
+    print(f"  {found['summary']}, {found['peak_megabytes']} MB at the most", flush=True)
     return {"trials": chosen.long, **found}
 
 
@@ -256,7 +257,7 @@ def main() -> int:
     parser.add_argument("--singles", type=int, default=200)
     parser.add_argument("--bulk", type=int, default=10, help="so many studies are put in and removed again")
     parser.add_argument("--long", type=int, default=100_000, help="trials of the study that is gone on with")
-    parser.add_argument("--proposals", type=int, default=5)
+    parser.add_argument("--proposals", type=int, default=60)
     parser.add_argument("--rivals", type=int, default=5_000, help="trials that Optuna and MLflow are given")
     parser.add_argument("--folder", type=Path, help="where storages are kept for the next time")
     parser.add_argument("--postgresql", metavar="URL", help="a server's database; default: one started for this run")
@@ -266,7 +267,7 @@ def main() -> int:
     parser.add_argument("--output", type=Path, default=Path(__file__).parent / "results" / "store.json")
     chosen = parser.parse_args()
     if chosen.quick:
-        quick = {"trials": 600, "studies": 12, "times": 3, "singles": 3, "bulk": 1, "long": 60, "proposals": 2}
+        quick = {"trials": 600, "studies": 12, "times": 3, "singles": 3, "bulk": 1, "long": 60, "proposals": 4}
         vars(chosen).update(quick, rivals=20)
     parts = chosen.part or PARTS
     with tempfile.TemporaryDirectory() as fresh:

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 import random
+import resource
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any, TypeVar
 
 from optuna.distributions import distribution_to_json
@@ -31,10 +33,10 @@ from nas.store.claims import claim, claim_key
 from nas.store.engine import Storage, open_storage
 from nas.store.leases import take_up
 from nas.store.schema import create_storage
-from nas.store.status import counts, status
+from nas.store.status import outlook, state_of
 from nas.store.studies import find_study
 from nas.store.tables import architecture, architecture_block, trial
-from nas.store.trials import finish, history_since, peers, record_epoch
+from nas.store.trials import finish, peers, record_epoch, told_since
 from nas.study.space import make_space
 from nas.work.launch import _Glass as Glass
 from nas.work.prepare import Study, enter, prepare
@@ -199,7 +201,7 @@ def resume(url: str, folder: Path, proposals: int) -> dict[str, Any]:
     seconds: dict[str, float] = {}
     storage = _timed(seconds, "open", lambda: create_storage(url))
     record = _timed(seconds, "enter", lambda: enter(storage, study))
-    _timed(seconds, "state", lambda: status(storage, record.name))
+    _timed(seconds, "state", lambda: state_of(storage, record.name))
     _timed(seconds, "release_dead", lambda: release_dead(storage, record))
     glass = _timed(seconds, "glass", lambda: Glass(storage, record))
     mirror = _timed(seconds, "mirror", lambda: Mirror(storage, record, study.space))
@@ -224,7 +226,24 @@ def _worker(url: str, study: Study, proposals: int) -> dict[str, Any]:
         told, revision = _proposal(storage, record, proposer, revision)
         later.append(told)
     storage.close()
-    return {"worker": first, "proposals": later}
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    return {"summary": _summary(first, later), "peak_megabytes": peak, "worker": first, "proposals": later}
+
+
+def _summary(first: dict[str, float], proposals: list[dict[str, dict[str, float]]]) -> dict[str, float]:
+    """Seconds until a worker that joins may ask, and milliseconds of its asks, without and with all around them."""
+    joined = sum(first.values()) + proposals[0]["store"]["history"] + proposals[0]["search"]["learn"]
+    later = proposals[2:]
+    asks = [one["search"]["ask"] for one in later]
+    around = [sum(one["store"].values()) + sum(one["search"].values()) for one in later]
+    return {
+        "resumed_seconds": round(joined, 3),
+        "first_ask_ms": round(1000 * proposals[0]["search"]["ask"], 1),
+        "second_ask_ms": round(1000 * proposals[1]["search"]["ask"], 1),
+        "later_ask_median_ms": round(1000 * median(asks), 1),
+        "later_ask_most_ms": round(1000 * max(asks), 1),
+        "proposal_and_claim_median_ms": round(1000 * median(around), 1),
+    }
 
 
 def _proposal(
@@ -234,9 +253,9 @@ def _proposal(
     store: dict[str, float] = {}
     search: dict[str, float] = {}
     after: dict[str, float] = {}
+    _timed(store, "outlook", lambda: outlook(storage, record.id))
     _timed(store, "take_up", lambda: take_up(storage, record, OWNER, LEASE_SECONDS))
-    _timed(store, "lacking", lambda: (find_study(storage, "long"), counts(storage, record.id)))
-    revision, changed = _timed(store, "history", lambda: history_since(storage, record.id, revision))
+    revision, changed = _timed(store, "history", lambda: told_since(storage, record.id, revision))
     _timed(search, "learn", lambda: proposer.learn(changed))
     candidate = _timed(search, "ask", proposer.ask)
     assert candidate is not None

@@ -294,15 +294,6 @@ def claim_mirrored(storage: Storage, trial_id: int) -> bool:
 
 
 @lasting
-def mirrored(storage: Storage, study_id: int, seconds_ago: float = 0.0) -> dict[int, int]:
-    """The numbers, with their ids, of the trials noted to be in Optuna's tables that ended so long ago or longer."""
-    old = trial.c.finished <= database_clock() - seconds_ago
-    noted = select(trial.c.number, trial.c.id).where(trial.c.study_id == study_id, trial.c.mirrored.is_(True), old)
-    with storage.read() as connection:
-        return {row.number: row.id for row in connection.execute(noted)}
-
-
-@lasting
 def unmark_mirrored(storage: Storage, ids: Collection[int]) -> None:
     """Note that trials are not in Optuna's tables after all: whoever noted it died before writing them."""
     with storage.write() as connection:
