@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from sqlalchemy import Select, Text, cast, column, select, table
 
@@ -38,7 +39,7 @@ def attributes_of(storage: Storage, study_name: str, key: str) -> list[object]:
         return [json.loads(value) for (value,) in connection.execute(_values(study_name, key))]
 
 
-def _values(study_name: str, key: str) -> Select[tuple[str]]:
+def _values(study_name: str, key: str) -> Select[Any]:
     return (
         select(_attributes.c.value_json)
         .join(_trials, _trials.c.trial_id == _attributes.c.trial_id)
