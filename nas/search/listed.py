@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.arch.record import Candidate, TrialRecord
+from nas.arch.record import Candidate, Tried
 from nas.search.phrases import summary
 from nas.study.candidates import Listed
 
@@ -19,7 +19,7 @@ class Listing:
         self.waiting = [as_candidate(one) for one in candidates]
         self.elsewhere: list[Candidate] = []
 
-    def learn(self, records: Sequence[TrialRecord]) -> None:
+    def learn(self, records: Sequence[Tried]) -> None:
         """Take in which candidates are trials by now, whatever became of them."""
         known = {record.fingerprint for record in records}
         self.waiting = [one for one in self.waiting if one.fingerprint not in known]

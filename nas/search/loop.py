@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nas.arch.record import Candidate, Claim, StudyRecord, TrialRecord
+from nas.arch.record import Candidate, Claim, StudyRecord, Tried
 from nas.store.claims import Answer, claim
 from nas.store.engine import Storage
 from nas.store.leases import take_up
 from nas.store.status import outlook
 from nas.store.studies import find_study, mark_exhausted
-from nas.store.trials import history_since
+from nas.store.trials import told_since
 
 LEASE_SECONDS = 30.0
 """A trial whose worker has not been heard of for so long is free to be taken up."""
@@ -21,7 +21,7 @@ LEASE_SECONDS = 30.0
 class Proposes(Protocol):
     """Whoever proposes networks: an Optuna study in memory, or a test's own."""
 
-    def learn(self, records: Sequence[TrialRecord]) -> None:
+    def learn(self, records: Sequence[Tried]) -> None:
         """Take in what became of the study's trials."""
         ...
 
@@ -52,7 +52,7 @@ class Search:
         ahead = outlook(self.storage, self.study.id)
         left = take_up(self.storage, self.study, self.owner, LEASE_SECONDS) if ahead.left else None
         while left is None and ahead.lacking > 0:
-            self.revision, changed = history_since(self.storage, self.study.id, self.revision)
+            self.revision, changed = told_since(self.storage, self.study.id, self.revision)
             self.proposer.learn(changed)
             candidate = self.proposer.ask()
             if candidate is None:

@@ -25,9 +25,9 @@ from nas.search.drawing import replayed
 from nas.search.named import quiet
 from nas.store import sqlite
 from nas.store.engine import Storage, engine_options
-from nas.store.foreign import attributes_of
+from nas.store.foreign import attributes_of, unwritten
 from nas.store.status import counts
-from nas.store.trials import claim_mirrored, mirrored, unmark_mirrored, unmirrored
+from nas.store.trials import claim_mirrored, unmark_mirrored, unmirrored
 from nas.study.space import Space
 
 NUMBER = "nas_trial"
@@ -91,10 +91,10 @@ class Mirror:
         """Have written what an earlier run claimed and was killed before it wrote."""
         # Asked in this order, so that what another run writes meanwhile is not taken for missing.
         others = counts(self.storage, self.record.id)["running"] > 0
-        claimed = mirrored(self.storage, self.record.id, REPAIR_SECONDS if others else 0.0)
-        written = self._written()
-        missing = [id for number, id in claimed.items() if number not in written]
-        unmark_mirrored(self.storage, missing)
+        claimed = unwritten(self.storage, self.record, NUMBER, REPAIR_SECONDS if others else 0.0)
+        if claimed:
+            written = self._written()
+            unmark_mirrored(self.storage, [id for number, id in claimed.items() if number not in written])
 
     def close(self) -> None:
         """Give back the connections."""

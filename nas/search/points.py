@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from nas.arch.record import written
 from nas.search.drawing import Drawing, Point, drawn, neighbours, replayed
 from nas.search.surrogate import Encoder, Floats, logarithms
 
@@ -16,7 +17,8 @@ POOL, DRAWS, FRESH = 500, 2_000, 2
 """So many points stand by, of at most so many draws; with each ask so many new ones come."""
 
 FAR_ON, FILLING = 100, 6
-"""Where so many points are taken at the first ask already, the pool fills by so many with each ask: nobody waits."""
+"""Where so many points are taken at the first ask already, the pool fills by so many with each ask: nobody waits. In a
+study so long that points were passed over it fills as slowly as it changes later."""
 
 FROM_TOP = 40
 """Of the points standing by so many of the highest order are never given up for new ones."""
@@ -57,11 +59,12 @@ Alike = Callable[[Mapping[str, Any]], Point]
 class Seen:
     """A point as made, and the share of the tightest limit that it takes.
 
-    `key` is the same for the same choices as made; the `trends` are what the model is told of beside the choices, by
-    each way to order points: that of the order first.
+    `key` is the same for the same choices as made, `written` the hash of their JSON; the `trends` are what the model is
+    told of beside the choices, by each way to order points: that of the order first.
     """
 
     key: int
+    written: int
     point: Point
     use: float
     trends: tuple[tuple[float, ...], ...]
@@ -88,6 +91,8 @@ class Points:
         self.draw, self.make, self.limits, self.random, self.alike = draw, make, limits, generator, alike
         self.encoder = Encoder()
         self.taken: set[int] = set()
+        self.passed: set[int] = set()
+        """Of points that are known, though nothing is told of them, the hashes of their JSON."""
         self.by = 0
         self.pool: list[Seen] = []
         """Those that stand by, of the highest order first."""
@@ -95,6 +100,11 @@ class Points:
         self._filled = False
         self._made: dict[Hashable, Seen | None] = {}
         self._around: dict[int, list[Seen]] = {}
+
+    @property
+    def count(self) -> int:
+        """How many points are known; those told of after they were passed over count twice."""
+        return len(self.taken) + len(self.passed)
 
     def look(self, named: Mapping[str, Any]) -> Seen | None:
         """What a draw becomes and costs; None where nothing, or it is no draw of the space."""
@@ -127,7 +137,7 @@ class Points:
             return None
         use = max((made.costs[name] / limit for name, limit in self.limits.items()), default=1.0)
         trends = tuple((one,) for one in made.orders) or (_usual_trends(made.costs),)
-        return Seen(key_of(made.named), point, use, trends, self.encoder, self.alike)
+        return Seen(key_of(made.named), hash(written(made.named)), point, use, trends, self.encoder, self.alike)
 
     def order(self, one: Seen) -> float:
         """What is expected of a point before anything is known; more is better."""
@@ -144,7 +154,7 @@ class Points:
 
     def new(self, points: Iterable[Seen]) -> Iterator[Seen]:
         """Those of the points that are to be had."""
-        return (one for one in points if one.use <= 1 and one.key not in self.taken)
+        return (one for one in points if one.use <= 1 and one.key not in self.taken and one.written not in self.passed)
 
     def any_new(self, points: Iterable[Seen]) -> Seen | None:
         """One of those that are to be had, at random; None where none is."""
@@ -171,8 +181,8 @@ class Points:
 
     def refresh(self) -> None:
         """Have points within the limits stand by, those of the highest order among them; later add a few new ones."""
-        if self._filled or len(self.taken) >= FAR_ON:
-            count = FRESH if self._filled else FILLING
+        if self._filled or self.count >= FAR_ON:
+            count = FRESH if self._filled or self.passed else FILLING
             self._filled = self._filled or len(self.pool) >= POOL
             self._stand_by(one for one in self.drawn(count) if one.use <= 1)
             return

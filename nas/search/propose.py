@@ -10,7 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState, create_trial
 
-from nas.arch.record import COMPLETE, PRUNED, Candidate, TrialRecord, Value
+from nas.arch.record import COMPLETE, PRUNED, Candidate, Tried, Value
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
 from nas.blocks.trace import cost, normalise
@@ -66,7 +66,8 @@ class Proposer:
         """Fingerprints of the study's networks and of those proposed to it."""
         self.open: dict[str, Trial | int] = {}
         """The in-memory trials under way by fingerprint: our own asks, and numbers of those that stand for others'."""
-        self.ended: dict[str, End] = {}
+        self.ended: dict[str, tuple[str, float | None, int]] = {}
+        """How trainings ended, by fingerprint, as in `End`: of plain tuples a long study may have many."""
         self.asks = MOST_ASKS
         self.in_order = space.draws()
         self.used_up = False
@@ -77,22 +78,23 @@ class Proposer:
         self.missing = fitting if trials >= 2 * len(fitting) else []
         """Block types that fit the budget and are in no trial yet."""
 
-    def learn(self, records: Sequence[TrialRecord]) -> None:
+    def learn(self, records: Sequence[Tried]) -> None:
         """Take in what became of the study's trials; running ones count as taken."""
         if records and not self.known:
             self._set_out(len(records))
         told = self._told(records)
+        as_made = len(told) < len(records)
         for record in records:
             if self.missing:
                 self._is_tried(_stage_blocks(self.space, record.params))
             new, over = record.fingerprint not in self.known, record.state in STATES
             self.known.add(record.fingerprint)
             if new and not over and record.number in told:
-                self._place(record.fingerprint, record.draw)
+                self._place(record.fingerprint, _named(record, as_made))
             if over and record.fingerprint not in self.ended:
-                self.ended[record.fingerprint] = End(record.state, record.accuracy, record.epochs_done)
+                self.ended[record.fingerprint] = (record.state, record.accuracy, record.epochs_done)
                 if record.number in told or record.fingerprint in self.open:
-                    self._close(record)
+                    self._close(record, as_made)
 
     def ask(self) -> Candidate | None:
         """A network within the budget that the study does not know, or None where no new one is found.
@@ -106,7 +108,7 @@ class Proposer:
         """Another study is training the network: do not propose it again before everything else is known."""
         self.elsewhere.append(candidate)
 
-    def _told(self, records: Sequence[TrialRecord]) -> Collection[int]:
+    def _told(self, records: Sequence[Tried]) -> Collection[int]:
         """The numbers of the records that become in-memory trials."""
         sampler = self.study.sampler
         if not isinstance(sampler, BudgetSampler):
@@ -151,7 +153,8 @@ class Proposer:
             return None
         architecture = self.space.architecture(found.draw)
         if architecture.fingerprint in self.known:
-            self._tell(trial, self.ended.get(architecture.fingerprint))
+            ended = self.ended.get(architecture.fingerprint)
+            self._tell(trial, None if ended is None else End(*ended))
             return None
         self.open[architecture.fingerprint] = trial
         return self._candidate(architecture, draw, found)
@@ -239,7 +242,7 @@ class Proposer:
         if self._add(named, TrialState.RUNNING):
             self.open[fingerprint] = len(self.study.get_trials(deepcopy=False)) - 1
 
-    def _close(self, record: TrialRecord) -> None:
+    def _close(self, record: Tried, as_made: bool) -> None:
         """End the in-memory trial of a network as its record ended."""
         trial = self.open.pop(record.fingerprint, None)
         if isinstance(trial, Trial):
@@ -249,7 +252,9 @@ class Proposer:
             self.study.tell(trial, state=TrialState.FAIL)
         curve = {} if record.accuracy is None else {record.epochs_done: record.accuracy}
         done = record.state == COMPLETE
-        self._add(record.draw, STATES[record.state], record.accuracy if done else None, {} if done else curve)
+        self._add(
+            _named(record, as_made), STATES[record.state], record.accuracy if done else None, {} if done else curve
+        )
 
     def _add(
         self,
@@ -274,7 +279,7 @@ class Proposer:
         )
         return True
 
-    def _tell(self, trial: Trial, record: TrialRecord | End | None) -> None:
+    def _tell(self, trial: Trial, record: Tried | End | None) -> None:
         """End an in-memory trial as the record of its network ended; without one nothing came of it."""
         if record is not None and record.state == COMPLETE:
             self.study.tell(trial, record.accuracy)
@@ -283,6 +288,13 @@ class Proposer:
             self.study.tell(trial, state=TrialState.PRUNED)
         else:
             self.study.tell(trial, state=TrialState.FAIL)
+
+
+def _named(record: Tried, as_made: bool) -> Mapping[str, Value]:
+    """What a sampler is told that a trial was. In a long study that is the network as made, which is projected onto
+    itself in a moment: what was drawn would be projected anew, bit by bit.
+    """
+    return record.params if as_made else record.draw
 
 
 def _stage_blocks(space: Space, params: Mapping[str, Value]) -> set[str]:

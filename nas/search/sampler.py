@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.drawing import Drawing, Point, any_of, flat
 from nas.search.memory import rank_correlation
-from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen, key_of
+from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen
 from nas.search.surrogate import Floats, Surrogate, stacked
 
 FIRST_IN_ORDER = 3
@@ -86,10 +86,12 @@ class BudgetSampler(BaseSampler):
     def _set_space(self, draw: Drawing) -> None:
         self.points = Points(draw, self.make, self.limits, self.random, self.alike)
 
-    def pass_over(self, points: Iterable[Mapping[str, Any]]) -> None:
-        """Propose none of these, given by their choices as made: they are known, though no trial tells of them."""
+    def pass_over(self, points: Iterable[str]) -> None:
+        """Propose none of these, given by the JSON of their choices as made: they are known, though no trial tells of
+        them.
+        """
         assert self.points is not None, "a sampler that learns its space from trials cannot be told of others"
-        self.points.taken.update(map(key_of, points))
+        self.points.passed.update(map(hash, points))
 
     def leave(self, study: Study) -> None:
         """Take in the last of a study, before another one takes its place: what the trials told is kept."""
@@ -181,7 +183,7 @@ class BudgetSampler(BaseSampler):
         ones in order.
         """
         points.refresh()
-        found, count = None, len(points.taken)
+        found, count = None, points.count
         if count >= FIRST_IN_ORDER:
             place = count - FIRST_IN_ORDER
             found = self._early(points, place % 5) if count < EARLY else self._late(points, place % 2)

@@ -152,9 +152,9 @@ def _solved(
 
 def _likeness(setting: Setting, ones: tuple[Floats, Floats], others: tuple[Floats, Floats], choices: float) -> Floats:
     (a, a_costs), (b, b_costs) = ones, others
-    apart = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T, 0.0)
-    adding = 2 * (a @ b.T) / choices
-    alike = setting.additive * adding + (1 - setting.additive) * np.exp(-setting.fall * apart)
+    shared: Floats = 2 * (a @ b.T)
+    apart = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - shared, 0.0)
+    alike = setting.additive * (shared / choices) + (1 - setting.additive) * np.exp(-setting.fall * apart)
     slopes = _SLOPES * setting.trend * (a_costs @ b_costs.T)
     found: Floats = (1 - setting.noise) * alike + slopes + _OFFSET
     return found

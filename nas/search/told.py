@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from optuna.trial import TrialState
 
-from nas.arch.record import COMPLETE, FAILED, PRUNED, TrialRecord
+from nas.arch.record import COMPLETE, FAILED, PRUNED, Tried
 from nas.search.sampler import REMEMBERED, BudgetSampler
 
 MOST_TRIALS = 2_000
@@ -26,18 +26,18 @@ class End(NamedTuple):
     epochs_done: int
 
 
-def told_of(records: Sequence[TrialRecord], sampler: BudgetSampler) -> Sequence[TrialRecord]:
+def told_of(records: Sequence[Tried], sampler: BudgetSampler) -> Sequence[Tried]:
     """The records that become trials of our own sampler, so that its cost does not grow with the study.
 
     Of too many those that it would remember; the others it is to pass over.
     """
     if len(records) <= MOST_TRIALS:
         return records
-    sampler.pass_over(record.params for record in records)
+    sampler.pass_over(record.choices for record in records)
     return remembered(records)
 
 
-def remembered(records: Sequence[TrialRecord]) -> list[TrialRecord]:
+def remembered(records: Sequence[Tried]) -> list[Tried]:
     """Of many records those that our own sampler remembers: the best and the latest of those over, and those under way.
 
     In the order given.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nas.arch.record import CANCELLED, PAUSED, StudyStatus
 from nas.errors import NasError
 from nas.store.engine import Storage
-from nas.store.status import status
+from nas.store.status import state_of, status
 from nas.store.studies import find_study, halt_study
 
 OVER = ("complete", "failed")
@@ -19,7 +19,7 @@ def pause_study(storage: Storage, name: str) -> StudyStatus:
 
     They wait under their numbers, with their checkpoints. Raises NasError where the study is over or cancelled.
     """
-    if status(storage, name).state == CANCELLED:
+    if state_of(storage, name) == CANCELLED:
         raise NasError(f"study {name!r} is cancelled, so there is nothing to pause: `nas resume {name}` opens it again")
     return _halted(storage, name, PAUSED)
 
@@ -35,7 +35,7 @@ def resume_study(storage: Storage, name: str) -> StudyStatus:
     Raises NasError where it was neither.
     """
     if not find_study(storage, name).halt:
-        state = status(storage, name).state
+        state = state_of(storage, name)
         raise NasError(f"study {name!r} is {state}: nothing to resume; allowed: paused or cancelled studies")
     halt_study(storage, name, "")
     return status(storage, name)
@@ -43,14 +43,14 @@ def resume_study(storage: Storage, name: str) -> StudyStatus:
 
 def check_open(storage: Storage, name: str) -> None:
     """Raise NasError where a study is paused or cancelled."""
-    state = status(storage, name).state
+    state = state_of(storage, name)
     if state in HALTED:
         raise NasError(f"study {name!r} is {state}; `nas resume {name}` opens it again")
 
 
 def _halted(storage: Storage, name: str, halt: str) -> StudyStatus:
-    found = status(storage, name)
-    if found.state in OVER:
-        raise NasError(f"study {name!r} is {found.state} already; allowed: a study that still has trials to run")
+    state = state_of(storage, name)
+    if state in OVER:
+        raise NasError(f"study {name!r} is {state} already; allowed: a study that still has trials to run")
     halt_study(storage, name, halt)
     return status(storage, name)

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from itertools import groupby
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, exists, func, literal, or_, select, union_all
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+)
 
-from nas.arch.record import COMPLETE, LIMITS, TEST, VALIDATION, Ranked, TrialRecord
+from nas.arch.record import COMPLETE, LIMITS, TEST, VALIDATION, Ranked, StudyRecord, TrialRecord
 from nas.errors import NasError, NotFound, nearest
 from nas.store.engine import Storage
 from nas.store.kinds import names_in
 from nas.store.outage import lasting
 from nas.store.rows import trial_record, trial_rows
+from nas.store.sizes import Trials, best_ids, end_sizes, front_ids, size, tightest
 from nas.store.studies import find_study
-from nas.store.tables import RANKING, architecture, architecture_block, study, trial, weights
+from nas.store.tables import RANKING, SIZED, architecture, architecture_block, study, trial, weights
 
 SHORTEST_PREFIX = 4
 """How much of a fingerprint one has to give."""
-
-UNION_LIMIT = 400
-"""How many selects one statement joins at most; SQLite allows 500."""
 
 ORDER = (*RANKING, trial.c.id)
 
@@ -61,15 +71,14 @@ def best(
     validation accuracy. Raises NotFound for an unknown study.
     """
     limits = {"params": max_params, "weights": max_weights, "macs": max_macs, "activations": max_activations}
-    asked = [trial.c[name] <= limit for name, limit in limits.items() if limit is not None]
-    if min_receptive_field is not None:
-        asked.append(trial.c.receptive_field >= min_receptive_field)
-    if block is not None:
-        asked.append(_contains(block))
-    study_id = None if study is None else find_study(storage, study).id
+    given = {name: limit for name, limit in limits.items() if limit is not None}
+    if pareto is not None and pareto not in LIMITS:
+        raise NasError(f"pareto {pareto!r}: allowed are {', '.join(LIMITS)}{nearest(pareto, LIMITS)}")
+    asked = _Asked(given, min_receptive_field, block, pareto, top)
+    record = None if study is None else find_study(storage, study)
     with storage.read() as connection:
-        places = _places(connection, study_id, dataset)
-        return _ranked(connection, [_leaders([*place, *asked], top, pareto) for place in places])
+        places = _places(connection, dataset) if record is None else _place(record, dataset)
+        return [row for place in places for row in _ranked(connection, place, asked)]
 
 
 @lasting
@@ -92,66 +101,185 @@ def find(storage: Storage, name: str) -> tuple[Mapping[str, Any], TrialRecord | 
         return spec.one(), trial_record(row)
 
 
+@lasting
+def best_trial(storage: Storage, study_id: int) -> TrialRecord | None:
+    """The best complete trial of a study; None before the first."""
+    of_study = trial_rows().where(trial.c.study_id == study_id, trial.c.state == COMPLETE)
+    with storage.read() as connection:
+        row = connection.execute(of_study.order_by(*ORDER).limit(1)).first()
+    return None if row is None else trial_record(row)
+
+
 def leaders(connection: Connection, study_id: int, top: int | None) -> list[Ranked]:
     """The best of one study."""
-    return _ranked(connection, [_leaders([trial.c.study_id == study_id], top, None)])
+    return _ranked(connection, _Place({"study_id": study_id}), _Asked({}, top=top))
 
 
-def _places(connection: Connection, study_id: int | None, dataset: str | None) -> list[list[ColumnElement[bool]]]:
-    """The conditions of each ranking to be made: of the study's, or of every data set."""
-    named = [] if dataset is None else [study.c.dataset == dataset]
-    if study_id is not None:
-        return [[trial.c.study_id == study_id, *named]]
-    named.append(study.c.scored_on == VALIDATION)
-    hashes = select(study.c.dataset_hash).where(*named).group_by(study.c.dataset_hash)
-    ordered = connection.scalars(hashes.order_by(func.min(study.c.dataset), study.c.dataset_hash))
-    return [[trial.c.dataset_hash == value, *named] for value in ordered]
+@dataclass(frozen=True)
+class _Asked:
+    """What is asked of each ranking."""
+
+    limits: Mapping[str, int]
+    min_receptive_field: int | None = None
+    block: str | None = None
+    pareto: str | None = None
+    top: int | None = None
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """By the names that they have in the statement."""
+        given = {"min_receptive_field": self.min_receptive_field, "block": self.block, "top": self.top}
+        return {f"max_{name}": limit for name, limit in self.limits.items()} | given
 
 
-def _leaders(where: Sequence[ColumnElement[bool]], top: int | None, pareto: str | None) -> Select[Any]:
-    """One ranking. Its rows come in the order of an index, so that only as many as asked for are looked at."""
-    complete = (trial.c.state == COMPLETE, *where)
-    chosen = complete if pareto is None else (trial.c.id.in_(_front(complete, pareto)),)
-    joined = select(*COLUMNS, trial.c.id.label("trial_id")).select_from(trial)
-    joined = joined.join(study, study.c.id == trial.c.study_id)
-    joined = joined.join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
-    return joined.where(*chosen).order_by(*ORDER).limit(top)
+@dataclass(frozen=True)
+class _Place:
+    """Whose trials make one ranking, by the names in the statement: a study's, or a data set's by its hash.
+
+    `others`: not all studies on these images are meant.
+    """
+
+    values: Mapping[str, Any]
+    others: bool = False
 
 
-def _front(where: Sequence[ColumnElement[bool]], cost: str) -> Select[Any]:
-    """The ids of the trials that cost less than all of higher accuracy, and than all of the same."""
-    if cost not in LIMITS:
-        raise NasError(f"pareto {cost!r}: allowed are {', '.join(LIMITS)}{nearest(cost, LIMITS)}")
-    before = func.min(trial.c[cost]).over(order_by=(trial.c.accuracy.desc(), trial.c[cost]), groups=(None, -1))
-    costs = select(trial.c.id, trial.c[cost].label("cost"), before.label("cheapest_before"))
-    ordered = costs.join(study, study.c.id == trial.c.study_id).where(*where).subquery()
-    unbeaten = or_(ordered.c.cheapest_before.is_(None), ordered.c.cost < ordered.c.cheapest_before)
-    return select(ordered.c.id).where(unbeaten)
+@dataclass(frozen=True)
+class _Shape:
+    """What is asked but for its values: to make a statement takes longer than to answer it, so each is made once.
+
+    `by` is the cost by whose sizes a data set's trials are looked for, None: by none; `others` is "named" where the
+    studies that are meant have a name for their images, "" where all are meant.
+    """
+
+    place: str
+    others: str
+    limits: tuple[str, ...]
+    min_receptive_field: bool
+    block: bool
+    pareto: str | None
+    top: bool
+    by: str | None
+
+    def of(self, trials: Trials) -> list[ColumnElement[bool]]:
+        """The complete trials asked for, as conditions."""
+        asked = [trials.c[self.place] == bindparam(self.place), trials.c.state == bindparam("complete")]
+        if self.others:
+            asked.append(trials.c.study_id.not_in(_others(self.others == "named")))
+        asked += [trials.c[name] <= bindparam(f"max_{name}") for name in self.limits]
+        if self.min_receptive_field:
+            asked.append(trials.c.receptive_field >= bindparam("min_receptive_field"))
+        if self.block:
+            used = architecture_block
+            has = exists().where(used.c.fingerprint == trials.c.fingerprint, used.c.block == bindparam("block"))
+            asked.append(has.correlate(trials))
+        return asked
 
 
-def _ranked(connection: Connection, rankings: Sequence[Select[Any]]) -> list[Ranked]:
-    if len(rankings) == 1:
-        rows: Sequence[Any] = connection.execute(rankings[0].add_columns(literal(0).label("place"))).all()
-    else:
-        starts = range(0, len(rankings), UNION_LIMIT)
-        rows = [row for start in starts for row in _together(connection, rankings, start)]
+def _others(named: bool) -> Select[tuple[int]]:
+    """The studies on the images that are not meant."""
+    here = study.c.dataset_hash == bindparam("dataset_hash")
+    return select(study.c.id).where(here, not_(and_(*_meant(named))))
+
+
+def _meant(named: bool) -> list[ColumnElement[bool]]:
+    meant = [study.c.scored_on == bindparam("scored_on")]
+    return [*meant, study.c.dataset == bindparam("dataset")] if named else meant
+
+
+def _place(record: StudyRecord, dataset: str | None) -> list[_Place]:
+    """The one place of a study; none where it is on another data set than asked for."""
+    return [_Place({"study_id": record.id})] if dataset in (None, record.dataset) else []
+
+
+def _places(connection: Connection, dataset: str | None) -> list[_Place]:
+    """Every data set that is called so."""
+    values = {"scored_on": VALIDATION} if dataset is None else {"scored_on": VALIDATION, "dataset": dataset}
+    found = connection.execute(_images(dataset is not None), values)
+    return [_Place(values | {"dataset_hash": hash}, bool(others)) for hash, others in found]
+
+
+@cache
+def _images(named: bool) -> Select[Any]:
+    """The hash of each data set, by its name, and whether it has studies that are not meant."""
+    meant, called = and_(*_meant(named)), study.alias("called")
+    others = func.max(case((meant, 0), else_=1))
+    name = func.min(case((meant, study.c.dataset)))
+    hashes = select(study.c.dataset_hash, others).group_by(study.c.dataset_hash)
+    if named:
+        so = select(called.c.dataset_hash).where(called.c.dataset == bindparam("dataset"))
+        hashes = hashes.where(study.c.dataset_hash.in_(so))
+    return hashes.having(name.is_not(None)).order_by(name, study.c.dataset_hash)
+
+
+def _ranked(connection: Connection, place: _Place, asked: _Asked) -> list[Ranked]:
+    """One ranking."""
+    values = {**place.values, **asked.values, "complete": COMPLETE}
+    by = _size_to_go_by(connection, place, asked)
+    if by is not None and by in asked.limits:
+        values["max_size"] = size(max(0, asked.limits[by]))
+    rows = connection.execute(_statement(_shape(place, asked, by), connection.dialect.name), values)
     return [
         Ranked(rank, **{name: getattr(row, name) for name in _NAMES} | {"blocks": list(names_in(row.blocks))})
-        for _, group in groupby(rows, key=lambda row: row.place)
-        for rank, row in enumerate(group, 1)
+        for rank, row in enumerate(rows, 1)
     ]
 
 
-def _together(connection: Connection, rankings: Sequence[Select[Any]], start: int) -> Sequence[Any]:
-    parts = enumerate(rankings[start : start + UNION_LIMIT], start)
-    all_of = union_all(*[select(ranking.subquery(), literal(place).label("place")) for place, ranking in parts])
-    rows = all_of.subquery()
-    order = (rows.c.accuracy.desc(), rows.c.params, rows.c.macs, rows.c.architecture, rows.c.trial_id)
-    return connection.execute(select(rows).order_by(rows.c.place, *order)).all()
+def _size_to_go_by(connection: Connection, place: _Place, asked: _Asked) -> str | None:
+    """The cost by whose sizes the trials of a data set are looked for; None where a walk down the ranking will do."""
+    if "study_id" in place.values:
+        return None
+    if asked.pareto is not None:
+        return asked.pareto if asked.pareto in SIZED else None
+    if asked.top is None:
+        return None
+    return tightest(asked.limits, lambda: _ends(connection, place))
 
 
-def _contains(block: str) -> ColumnElement[bool]:
-    return exists().where(architecture_block.c.fingerprint == trial.c.fingerprint, architecture_block.c.block == block)
+def _ends(connection: Connection, place: _Place) -> Mapping[str, tuple[int, int]]:
+    row = connection.execute(end_sizes(), {**place.values, "complete": COMPLETE}).one()
+    return {cost: (row[2 * at] or 0, row[2 * at + 1] or 0) for at, cost in enumerate(SIZED)}
+
+
+def _shape(place: _Place, asked: _Asked, by: str | None) -> _Shape:
+    return _Shape(
+        place="study_id" if "study_id" in place.values else "dataset_hash",
+        others=("named" if "dataset" in place.values else "any") if place.others else "",
+        limits=tuple(asked.limits),
+        min_receptive_field=asked.min_receptive_field is not None,
+        block=asked.block is not None,
+        pareto=asked.pareto,
+        top=asked.top is not None,
+        by=by,
+    )
+
+
+@cache
+def _statement(shape: _Shape, dialect: str) -> Select[Any]:
+    """A ranking. Its rows come in the order of an index, so that only as many as asked for are looked at."""
+    joined = select(*COLUMNS).select_from(trial).join(study, study.c.id == trial.c.study_id)
+    joined = joined.join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
+    ordered = joined.where(*_chosen(shape, dialect)).order_by(*ORDER)
+    return ordered.limit(bindparam("top")) if shape.top else ordered
+
+
+def _chosen(shape: _Shape, dialect: str) -> list[ColumnElement[bool]]:
+    if shape.pareto is not None and shape.by is not None:
+        return [trial.c.id.in_(front_ids(shape, shape.by, shape.by in shape.limits, dialect))]
+    if shape.pareto is not None:
+        return [trial.c.id.in_(_front(shape, shape.pareto))]
+    if shape.by is not None:
+        return [trial.c.id.in_(best_ids(shape, shape.by, dialect).scalar_subquery())]
+    return shape.of(trial)
+
+
+def _front(shape: _Shape, cost: str) -> Select[Any]:
+    """The ids of the trials that cost less than all of higher accuracy, and than all of the same."""
+    of = trial.alias("of")
+    among = select(of.c.id, of.c.accuracy, of.c[cost].label("cost")).where(*shape.of(of)).subquery()
+    before = func.min(among.c.cost).over(order_by=(among.c.accuracy.desc(), among.c.cost), groups=(None, -1))
+    ordered = select(among.c.id, among.c.cost, before.label("cheapest_before")).subquery()
+    unbeaten = or_(ordered.c.cheapest_before.is_(None), ordered.c.cost < ordered.c.cheapest_before)
+    return select(ordered.c.id).where(unbeaten)
 
 
 def _trials_of(where: ColumnElement[bool]) -> Select[Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, Table, Text, and_, cast, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from nas.arch.record import PRUNED, RUNNING, Claim, EpochRecord, Totals, TrialRecord
-from nas.store.kinds import from_json, names_in, table_in
+from nas.errors import StorageError
+from nas.store.kinds import Unreadable, from_json, names_in, table_in
 from nas.store.tables import architecture, checkpoint, epoch, study, trial
 
 
@@ -147,6 +148,44 @@ def trial_rows() -> Select[Any]:
         .join(study, study.c.id == trial.c.study_id)
         .join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
     )
+
+
+class Told(NamedTuple):
+    """What samplers are told of a trial; its JSON is read by who looks into it, since of a long study few are."""
+
+    number: int
+    fingerprint: str
+    state: str
+    accuracy: float | None
+    epochs_done: int
+    drawn: str
+    choices: str
+    revision: int
+    place: str
+    """Where it is stored, for messages."""
+
+    @property
+    def draw(self) -> dict[str, Any]:
+        """What the sampler drew. Raises StorageError where the column holds something else."""
+        return self._read(self.drawn)
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """What was made of it. Raises StorageError where the column holds something else."""
+        return self._read(self.choices)
+
+    def _read(self, text: str) -> dict[str, Any]:
+        try:
+            return table_in(from_json(text))
+        except Unreadable as error:
+            raise StorageError(f"{self.place}: {error}") from error
+
+
+def told_rows() -> Select[Any]:
+    """The columns of `Told`, but for the place."""
+    names = ("number", "fingerprint", "state", "accuracy", "epochs_done")
+    texts = (cast(trial.c.draw_json, Text), cast(trial.c.choice_json, Text))
+    return select(*(trial.c[name] for name in names), *texts, trial.c.revision)
 
 
 def trial_record(row: Row[Any]) -> TrialRecord:

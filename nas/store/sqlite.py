@@ -26,6 +26,10 @@ DELAYS_SECONDS = (0.001, 0.02)
 """How long a writer sleeps between two looks at the lock, at first and at most. SQLite itself sleeps up to 0.1 s: the
 lock, held for a millisecond at a time, then lies idle while many wait for it."""
 
+CACHE_KIBIBYTES = 65_536
+"""How much of a file a connection keeps in memory at most. SQLite's own 2 MB do not hold the indexes' upper pages of a
+large storage."""
+
 OPTIONS: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}, "json_deserializer": from_json}
 """What `create_engine` is given."""
 
@@ -75,6 +79,7 @@ def _prepare(connection: Any, _record: object) -> None:
     connection.execute(_PATIENT)
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA foreign_keys=ON")
+    connection.execute(f"PRAGMA cache_size=-{CACHE_KIBIBYTES}")
 
 
 def _leave_transactions_to_us(connection: Any, _record: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -15,19 +16,12 @@ from nas.store.engine import Storage, database_clock
 from nas.store.leases import ABANDONED
 from nas.store.outage import lasting
 from nas.store.ranking import leaders
+from nas.store.rows import highest
 from nas.store.studies import find_study, list_studies
 from nas.store.tables import study, trial
 
-_held = and_(trial.c.state == RUNNING, trial.c.lease > database_clock())
-_unheld = or_(trial.c.state == WAITING, and_(trial.c.state == RUNNING, ~_held))
-
-_COUNTED: Mapping[str, ColumnElement[bool]] = {
-    COMPLETE: trial.c.state == COMPLETE,
-    PRUNED: trial.c.state == PRUNED,
-    FAILED: trial.c.state == FAILED,
-    RUNNING: _held,
-    WAITING: _unheld,
-}
+_COUNTED = (COMPLETE, PRUNED, FAILED, RUNNING, WAITING)
+"""Trials are running while they are held; one whose lease ran out is waiting."""
 
 
 _HERE = trial.c.study_id == bindparam("study_id")
@@ -92,7 +86,7 @@ def status(storage: Storage, name: str) -> StudyStatus:
     """Where a study stands. Raises NotFound, with the nearest spelling."""
     record = find_study(storage, name)
     with storage.read() as connection:
-        numbers = _numbers(connection, record.id)
+        numbers = _numbers(connection, record.id)[record.id]
         best = leaders(connection, record.id, 1)
         return StudyStatus(
             study=record.name,
@@ -110,12 +104,28 @@ def status(storage: Storage, name: str) -> StudyStatus:
         )
 
 
+def state_of(storage: Storage, name: str) -> str:
+    """The state that `status` tells of a study, without what takes longer to tell. Raises NotFound."""
+    record = find_study(storage, name)
+    return _state(record, counts(storage, record.id))
+
+
 @lasting
 def counts(storage: Storage, study_id: int) -> dict[str, int]:
-    """How many trials of the study are complete, pruned, failed, running (held now) and waiting."""
+    """How many trials of the study are complete, pruned, failed, running (held now) and waiting.
+
+    Few looks into indexes, however many trials: those of the commonest state are not counted, but are all others'.
+    """
+    of_study = trial.c.study_id == study_id
+    others = [
+        select(func.count()).where(of_study, trial.c.state == name).scalar_subquery().label(name)
+        for name in (PRUNED, FAILED, RUNNING, WAITING)
+    ]
+    held = select(func.count()).where(of_study, *_held()).scalar_subquery().label("held")
     with storage.read() as connection:
-        numbers = _numbers(connection, study_id)
-    return {name: numbers[name] for name in _COUNTED}
+        begun = highest(connection, trial.c.number, study_id, -1) + 1
+        found = dict(connection.execute(select(*others, held)).one()._mapping)
+    return _by_holding({COMPLETE: begun - sum(found[name] for name in _COUNTED[1:])} | found, found["held"])
 
 
 def training_seconds(storage: Storage, study_id: int) -> float:
@@ -139,7 +149,8 @@ def studies(storage: Storage) -> list[StudyLine]:
     """All studies, oldest first."""
     records = list_studies(storage)
     with storage.read() as connection:
-        return [_line(record, _numbers(connection, record.id)) for record in records]
+        numbers = _numbers(connection)
+    return [_line(record, numbers[record.id]) for record in records]
 
 
 def _line(record: StudyRecord, numbers: Mapping[str, Any]) -> StudyLine:
@@ -157,17 +168,40 @@ def _line(record: StudyRecord, numbers: Mapping[str, Any]) -> StudyLine:
     )
 
 
-def _numbers(connection: Connection, study_id: int) -> Mapping[str, Any]:
-    best = func.max(case((trial.c.state == COMPLETE, trial.c.accuracy)))
-    columns = [_how_many(condition).label(name) for name, condition in _COUNTED.items()]
-    columns += [_how_many(trial.c.projected).label("projected"), _how_many(trial.c.reused).label("reused")]
-    seconds = func.coalesce(func.sum(trial.c.seconds), 0.0).label("seconds")
-    asked = select(*columns, seconds, best.label("best_accuracy")).where(trial.c.study_id == study_id)
-    return dict(connection.execute(asked).one()._mapping)
+def _numbers(connection: Connection, study_id: int | None = None) -> dict[int, dict[str, Any]]:
+    """Of the study, or of every one, what its trials come to: read from the index on rankings alone."""
+    sums = [func.sum(case((column, 1), else_=0)) for column in (trial.c.projected, trial.c.reused)]
+    each = (trial.c.study_id, trial.c.state)
+    asked = select(*each, func.count(), *sums, func.sum(trial.c.seconds), func.max(trial.c.accuracy)).group_by(*each)
+    held = select(trial.c.study_id, func.count()).where(*_held()).group_by(trial.c.study_id)
+    if study_id is not None:
+        asked, held = asked.where(trial.c.study_id == study_id), held.where(trial.c.study_id == study_id)
+    found: dict[int, dict[str, Any]] = defaultdict(_nothing)
+    for of_study, state, count, projected, reused, seconds, best in connection.execute(asked):
+        numbers = found[of_study]
+        numbers[state] = count
+        numbers["projected"] += projected
+        numbers["reused"] += reused
+        numbers["seconds"] += seconds
+        if state == COMPLETE:
+            numbers["best_accuracy"] = best
+    for of_study, count in connection.execute(held):
+        found[of_study] |= _by_holding(found[of_study], count)
+    return found
 
 
-def _how_many(condition: ColumnElement[bool]) -> ColumnElement[int]:
-    return func.coalesce(func.sum(case((condition, 1), else_=0)), 0)
+def _nothing() -> dict[str, Any]:
+    return dict.fromkeys(_COUNTED, 0) | {"projected": 0, "reused": 0, "seconds": 0.0, "best_accuracy": None}
+
+
+def _held() -> tuple[ColumnElement[bool], ...]:
+    return trial.c.state == RUNNING, trial.c.lease > database_clock()
+
+
+def _by_holding(numbers: Mapping[str, int], held: int) -> dict[str, int]:
+    """The counts by state, those whose lease ran out among the waiting."""
+    left = numbers[RUNNING] - held
+    return {name: numbers[name] for name in _COUNTED} | {RUNNING: held, WAITING: numbers[WAITING] + left}
 
 
 def _state(record: StudyRecord, numbers: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ from nas.arch.record import StudyRecord, TrialRecord
 from nas.blocks.registry import Blocks
 from nas.search.mirror import Mirror
 from nas.store.engine import Storage
-from nas.store.trials import history_since
+from nas.store.trials import history_since, latest_revision
 from nas.study.space import Space, make_space
 from nas.work.owner import process_here
 from nas.work.places import default_workers
@@ -81,7 +81,7 @@ def open_desk(
         roving=True,
     )
     limit = concurrency or default_workers(study, device)
-    revision, _ = history_since(storage, record.id, 0)
+    revision = latest_revision(storage, record.id)
     return Desk(storage, record, job, images, Mirror(storage, record, _space(study, record)), limit, revision)
 
 

@@ -19,7 +19,7 @@ from nas.search.profile import Profile, profile, profile_listed
 from nas.store.engine import Storage
 from nas.store.halting import HALTED
 from nas.store.schema import create_storage
-from nas.store.status import status
+from nas.store.status import counts, state_of
 from nas.store.studies import find_study
 from nas.store.trials import trials
 from nas.study.file import override
@@ -78,7 +78,7 @@ def run_checked(study: Study, how: How) -> StudyRecord:
     store = create_storage(how.storage)
     try:
         record, space = enter(store, study), study.space
-        if status(store, record.name).state == "complete":
+        if state_of(store, record.name) == "complete":
             catch_up(store, record, space)
         else:
             job = _job(how.storage, study, how.plugins, where)
@@ -111,23 +111,24 @@ def trained_as(table: Mapping[str, Any], epochs: int | None, overrides: Sequence
 
 def _check_halted(storage: Storage, record: StudyRecord) -> None:
     """Raise Interrupted where somebody paused or cancelled the study while it was run."""
-    state = status(storage, record.name).state
+    state = state_of(storage, record.name)
     if state in HALTED:
         raise Interrupted(f"study {record.name!r} is {state}; everything is kept: `nas resume {record.name}` opens it")
 
 
 def _check_failures(storage: Storage, record: StudyRecord) -> None:
     """Raise NasError where so many trials failed that they are no longer replaced, or all there could be."""
-    found = status(storage, record.name)
-    failed = trials(storage, record.id, states=(FAILED,))
-    if found.state == "failed":
-        why = f"{len(failed)} trials failed, more than are replaced"
-    elif found.state == "complete" and failed and len(failed) == len(trials(storage, record.id)):
+    numbers, state = counts(storage, record.id), state_of(storage, record.name)
+    failed = numbers[FAILED]
+    if state == "failed":
+        why = f"{failed} trials failed, more than are replaced"
+    elif state == "complete" and failed and failed == sum(numbers.values()):
         tried = "candidate" if record.config.get("architecture") else "network of the space"
-        why = f"every {tried} was tried and all {len(failed)} failed"
+        why = f"every {tried} was tried and all {failed} failed"
     else:
         return
-    raise NasError(f"study {record.name!r}: {why}; the last: {failed[-1].reason}")
+    last = trials(storage, record.id, states=(FAILED,))[-1]
+    raise NasError(f"study {record.name!r}: {why}; the last: {last.reason}")
 
 
 def _job(storage: str, study: Study, plugins: Sequence[str], device: str) -> Job:

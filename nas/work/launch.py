@@ -16,8 +16,9 @@ from nas.errors import Interrupted, NasError
 from nas.search.mirror import Mirror
 from nas.store.engine import Storage
 from nas.store.leases import MAX_DEATHS
-from nas.store.status import counts, status
-from nas.store.trials import history_since, trials
+from nas.store.ranking import best_trial
+from nas.store.status import counts, state_of
+from nas.store.trials import history_since, latest_revision, steps, trials
 from nas.study.space import Space
 from nas.work.child import Child
 from nas.work.process import Job, make_worker
@@ -148,8 +149,8 @@ class _Glass:
 
     def __init__(self, storage: Storage, record: StudyRecord) -> None:
         self.storage, self.record = storage, record
-        self.revision, before = history_since(storage, record.id, 0)
-        self.best = _best(before)
+        self.revision = latest_revision(storage, record.id)
+        self.best = best_trial(storage, record.id)
         self.begun = time.monotonic()
         self.first = _done(counts(storage, record.id))
 
@@ -209,7 +210,7 @@ class Processes:
             del self.places[place.job.slot]
             said = place.said()
             place.close()
-            if code != 0 or status(self.storage, self.record.name).state not in ENDS:
+            if code != 0 or state_of(self.storage, self.record.name) not in ENDS:
                 self._died(place.job, code, said)
         return bool(self.places)
 
@@ -250,7 +251,7 @@ def end(children: Sequence[Child]) -> None:
 
 def moves(storage: Storage, record: StudyRecord) -> int:
     """A number that changes with every epoch and trial of a study that ended."""
-    return sum(one.epochs_done + (one.finished is not None) for one in trials(storage, record.id))
+    return steps(storage, record.id)
 
 
 @dataclass

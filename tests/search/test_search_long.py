@@ -1,6 +1,7 @@
 """A study of very many trials: what is proposed from it, and what of it a worker keeps in mind."""
 
 import random
+from dataclasses import replace
 
 import pytest
 from search_worlds import accuracy, make, proposer, record, run_toy
@@ -45,6 +46,18 @@ def test_sampler_is_told_the_best_and_the_latest_of_many_trials(worker, many):
     assert {*best, *(one.accuracy for one in many[-REMEMBERED:])} == set(told)
 
 
+def test_sampler_of_many_trials_is_told_of_networks_as_made_and_of_few_as_drawn():
+    space = make(("conv", "separable"))
+    many, others = known(space, MOST_TRIALS + 1), known(space, 3, seed=7)
+    told = [replace(one, draw=others[0].draw) for one in many]
+    long, short = (proposer(space, sampler="budget", trials=100_000) for _ in range(2))
+    long.learn(told)
+    made = [dict(one.params) for one in many]
+    assert all(trial.params in made for trial in long.study.trials)
+    short.learn(told[:5])
+    assert [trial.params for trial in short.study.trials] == [dict(others[0].draw)] * 5
+
+
 def test_what_is_known_is_not_proposed_though_no_trial_tells_of_it():
     space = make(("conv", "separable"), kernels=[3, 5], stages=[2], stem={"kernels": [3], "widths": [8]})
     worker, one = proposer(space, sampler="budget", trials=100_000), run_toy(proposer(space), 1)[0]
@@ -68,7 +81,7 @@ def test_what_is_known_is_not_proposed_though_no_trial_tells_of_it():
 def test_first_proposal_of_a_long_study_does_not_fill_the_pool(worker):
     worker.ask()
     points = worker.study.sampler.points
-    assert len(points.taken) > FAR_ON
+    assert points.count > FAR_ON
     assert 0 < len(points.pool) < POOL / 10
     sizes = []
     for number in range(5):

@@ -120,8 +120,9 @@ def test_password_is_in_no_representation(storage):
 @only_sqlite
 def test_connections_are_fit_for_many_writers(storage):
     with storage.read() as connection:
-        asked = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
-        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 1, 30_000, 1]
+        asked = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys", "cache_size")
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
+        assert found == ["wal", 1, 30_000, 1, -65_536]
 
 
 def test_engine_made_elsewhere_is_made_fit_too(tmp_path):
@@ -129,8 +130,9 @@ def test_engine_made_elsewhere_is_made_fit_too(tmp_path):
     other.connect().close()
     sqlite.configure(other)
     with other.connect() as connection:
-        asked = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys")
-        assert [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked] == ["wal", 1, 30_000, 1]
+        asked = ("journal_mode", "synchronous", "busy_timeout", "foreign_keys", "cache_size")
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in asked]
+        assert found == ["wal", 1, 30_000, 1, -65_536]
     other.dispose()
 
 

@@ -34,10 +34,33 @@ def restore(file, dump):
     connection.close()
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+@pytest.mark.filterwarnings("ignore:autogenerate skipping metadata-specified expression-based index")
 def test_migrations_make_the_tables_that_are_read(storage):
     options = {"version_table": VERSION_TABLE, "target_metadata": metadata}
     with storage.read() as connection:
         assert compare_metadata(MigrationContext.configure(connection, opts=options), metadata) == []
+
+
+def indexes_of(storage):
+    """Every index of our tables in the database's own words."""
+    asked = {
+        "sqlite": "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL",
+        "postgresql": "SELECT indexname, indexdef FROM pg_indexes WHERE tablename LIKE 'nas!_%' ESCAPE '!'",
+    }
+    with storage.read() as connection:
+        rows = connection.execute(text(asked[storage.engine.dialect.name]))
+        return {tuple(row) for row in rows if not row[0].startswith(VERSION_TABLE)}
+
+
+def test_migrations_make_the_indexes_that_are_read(storage):
+    made = indexes_of(storage)
+    assert len(made) > 8
+    with storage.write() as connection:
+        connection.execute(text("DROP VIEW nas_leaderboard"))
+        metadata.drop_all(connection)
+        metadata.create_all(connection)
+    assert indexes_of(storage) == made
 
 
 def test_version_of_the_tables_is_the_last_migration():
