@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+from nas.store.tables import SCHEMA
 from nas.work.doctor import _library
 
 
@@ -29,7 +30,7 @@ def test_installation_that_is_well_is_told_so_and_nothing_is_made(nas, home):
 def test_storage_in_use_is_looked_at_and_left_as_it_is(nas, world):
     before = sqlite3.connect("nas.db").execute("SELECT count(*), max(id) FROM nas_trial").fetchall()
     found = by_check(nas("doctor", "-f", "json"))
-    assert found["storage"]["found"] == "sqlite:///nas.db: schema 0004"
+    assert found["storage"]["found"] == f"sqlite:///nas.db: schema {SCHEMA}"
     assert (found["writable"]["found"], found["journal"]["found"]) == ("yes", "wal")
     assert found["durable write"]["found"].endswith(" ms")
     assert sqlite3.connect("nas.db").execute("SELECT count(*), max(id) FROM nas_trial").fetchall() == before
