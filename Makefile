@@ -33,6 +33,7 @@ bench-train: .venv/installed-dev
 	$(BIN)/python benchmarks/train.py --workers
 	$(BIN)/python benchmarks/train.py --precision
 	$(BIN)/python benchmarks/time_to_accuracy.py
+	$(BIN)/python benchmarks/starts.py
 
 clean:
 	rm -rf .venv build dist *.egg-info nas.egg-info .coverage .coverage.* .pytest_cache .mypy_cache .ruff_cache \
