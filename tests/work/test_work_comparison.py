@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import closing
 from statistics import fmean
 
 import psutil
@@ -124,14 +125,13 @@ def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, ur
     begun = start(path, "--workers", "1")
 
     def in_the_second():
-        found = look(url, "pair")
-        storage = open_storage(url) if found else None
-        return storage and any(one.epochs_done > 5 and one.finished is None for one in history(storage, 1))
+        if look(url, "pair") is None:
+            return None
+        with closing(open_storage(url)) as storage:
+            rows = history(storage, 1)
+        return next((one for one in rows if one.epochs_done > 5 and one.finished is None), None)
 
-    wait_for(in_the_second)
-    storage = open_storage(url)
-    worker = int(next(one for one in history(storage, 1) if one.finished is None).worker.split(":")[1])
-    storage.close()
+    worker = int(wait_for(in_the_second).worker.split(":")[1])
     begun.send_signal(signal.SIGKILL)
     begun.wait()
     wait_for(lambda: not psutil.pid_exists(worker))

@@ -2,6 +2,7 @@
 
 import json
 import signal
+from contextlib import closing
 from dataclasses import replace
 from statistics import fmean
 
@@ -294,8 +295,10 @@ def test_confirmation_killed_in_the_middle_ends_as_if_it_had_not_been(searched, 
     name = "small-confirm-2x10"
 
     def in_the_second():
-        found = look(url, name)
-        rows = history(opened(), find_study(opened(), name).id) if found else []
+        if look(url, name) is None:
+            return None
+        with closing(open_storage(url)) as storage:
+            rows = history(storage, find_study(storage, name).id)
         return next((one for one in rows if one.epochs_done > 10 and one.finished is None), None)
 
     worker = int(wait_for(in_the_second, 180).worker.split(":")[1])
