@@ -101,9 +101,9 @@ TASKS = {
 }
 
 
-def process(script: str, arguments: Sequence[str], given: Mapping[str, str]) -> tuple[list[dict[str, Any]], float]:
+def process(script: str, arguments: Sequence[str], begun_in: Mapping[str, str]) -> tuple[list[dict[str, Any]], float]:
     """The epochs that a script tells, and the CPU seconds of its whole process, user and system."""
-    environment = {**given, **os.environ, "OMP_NUM_THREADS": "1"}
+    environment = {**begun_in, **os.environ, "OMP_NUM_THREADS": "1"}
     command = [sys.executable, str(HERE / script), *arguments]
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None

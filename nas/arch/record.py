@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 Value = int | float | str | bool
 """A choice's or option's value: plain JSON."""
@@ -174,50 +174,6 @@ class Outcome:
     weights: bytes | None = None
     accuracy_low: float | None = None
     accuracy_high: float | None = None
-
-
-class Tried(Protocol):
-    """What samplers are told of a trial."""
-
-    @property
-    def number(self) -> int:
-        """Its number in the study."""
-        ...
-
-    @property
-    def fingerprint(self) -> str:
-        """Of its network."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """As in `TrialRecord`."""
-        ...
-
-    @property
-    def accuracy(self) -> float | None:
-        """None where it has none."""
-        ...
-
-    @property
-    def epochs_done(self) -> int:
-        """How long it was trained."""
-        ...
-
-    @property
-    def draw(self) -> Mapping[str, Value]:
-        """What the sampler drew."""
-        ...
-
-    @property
-    def params(self) -> Mapping[str, Value]:
-        """What was made of it."""
-        ...
-
-    @property
-    def choices(self) -> str:
-        """The params as they are stored, a text of JSON: to know them again nobody has to read them."""
-        ...
 
 
 def written(params: Mapping[str, Value]) -> str:

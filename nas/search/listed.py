@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nas.arch.record import Candidate, Tried
+from nas.arch.record import Candidate
 from nas.search.phrases import summary
+from nas.search.tried import Tried
 from nas.study.candidates import Listed
 
 NAME = "architecture"

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from nas.arch.record import Candidate, Claim, StudyRecord, Tried
+from nas.arch.record import Candidate, Claim, StudyRecord
+from nas.search.tried import Tried
 from nas.store.claims import Answer, claim
 from nas.store.engine import Storage
 from nas.store.leases import take_up

@@ -59,17 +59,22 @@ Alike = Callable[[Mapping[str, Any]], Point]
 class Seen:
     """A point as made, and the share of the tightest limit that it takes.
 
-    `key` is the same for the same choices as made, `written` the hash of their JSON; the `trends` are what the model is
-    told of beside the choices, by each way to order points: that of the order first.
+    `key` is the same for the same choices as made, `named` these in the order of who made them; the `trends` are what
+    the model is told of beside the choices, by each way to order points: that of the order first.
     """
 
     key: int
-    written: int
+    named: Mapping[str, Any]
     point: Point
     use: float
     trends: tuple[tuple[float, ...], ...]
     encoder: Encoder
     alike: Alike | None
+
+    @cached_property
+    def written(self) -> int:
+        """The hash of its choices as they are stored."""
+        return hash(written(self.named))
 
     @cached_property
     def compared(self) -> Point:
@@ -137,7 +142,7 @@ class Points:
             return None
         use = max((made.costs[name] / limit for name, limit in self.limits.items()), default=1.0)
         trends = tuple((one,) for one in made.orders) or (_usual_trends(made.costs),)
-        return Seen(key_of(made.named), hash(written(made.named)), point, use, trends, self.encoder, self.alike)
+        return Seen(key_of(made.named), made.named, point, use, trends, self.encoder, self.alike)
 
     def order(self, one: Seen) -> float:
         """What is expected of a point before anything is known; more is better."""
@@ -154,7 +159,11 @@ class Points:
 
     def new(self, points: Iterable[Seen]) -> Iterator[Seen]:
         """Those of the points that are to be had."""
-        return (one for one in points if one.use <= 1 and one.key not in self.taken and one.written not in self.passed)
+        return (one for one in points if one.use <= 1 and one.key not in self.taken and not self._is_passed(one))
+
+    def _is_passed(self, one: Seen) -> bool:
+        # Nothing is written down where nothing was passed over: choices of anybody's space need not be JSON.
+        return bool(self.passed) and one.written in self.passed
 
     def any_new(self, points: Iterable[Seen]) -> Seen | None:
         """One of those that are to be had, at random; None where none is."""

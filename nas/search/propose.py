@@ -10,7 +10,7 @@ import optuna
 from optuna.samplers import BaseSampler
 from optuna.trial import Trial, TrialState, create_trial
 
-from nas.arch.record import COMPLETE, PRUNED, Candidate, Tried, Value
+from nas.arch.record import COMPLETE, PRUNED, Candidate, Value
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
 from nas.blocks.trace import cost, normalise
@@ -22,6 +22,7 @@ from nas.search.phrases import summary
 from nas.search.project import Projected, project
 from nas.search.sampler import BudgetSampler
 from nas.search.told import MOST_TRIALS, STATES, End, told_of
+from nas.search.tried import Tried
 from nas.study.budget import Budget
 from nas.study.space import Draw, RandomPicker, Space
 
@@ -66,8 +67,7 @@ class Proposer:
         """Fingerprints of the study's networks and of those proposed to it."""
         self.open: dict[str, Trial | int] = {}
         """The in-memory trials under way by fingerprint: our own asks, and numbers of those that stand for others'."""
-        self.ended: dict[str, tuple[str, float | None, int]] = {}
-        """How trainings ended, by fingerprint, as in `End`: of plain tuples a long study may have many."""
+        self.ended: dict[str, End] = {}
         self.asks = MOST_ASKS
         self.in_order = space.draws()
         self.used_up = False
@@ -92,7 +92,7 @@ class Proposer:
             if new and not over and record.number in told:
                 self._place(record.fingerprint, _named(record, as_made))
             if over and record.fingerprint not in self.ended:
-                self.ended[record.fingerprint] = (record.state, record.accuracy, record.epochs_done)
+                self.ended[record.fingerprint] = End(record.state, record.accuracy, record.epochs_done)
                 if record.number in told or record.fingerprint in self.open:
                     self._close(record, as_made)
 
@@ -153,8 +153,7 @@ class Proposer:
             return None
         architecture = self.space.architecture(found.draw)
         if architecture.fingerprint in self.known:
-            ended = self.ended.get(architecture.fingerprint)
-            self._tell(trial, None if ended is None else End(*ended))
+            self._tell(trial, self.ended.get(architecture.fingerprint))
             return None
         self.open[architecture.fingerprint] = trial
         return self._candidate(architecture, draw, found)
@@ -252,9 +251,8 @@ class Proposer:
             self.study.tell(trial, state=TrialState.FAIL)
         curve = {} if record.accuracy is None else {record.epochs_done: record.accuracy}
         done = record.state == COMPLETE
-        self._add(
-            _named(record, as_made), STATES[record.state], record.accuracy if done else None, {} if done else curve
-        )
+        named, state = _named(record, as_made), STATES[record.state]
+        self._add(named, state, record.accuracy if done else None, {} if done else curve)
 
     def _add(
         self,

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from optuna.trial import TrialState
 
-from nas.arch.record import COMPLETE, FAILED, PRUNED, Tried
+from nas.arch.record import COMPLETE, FAILED, PRUNED
 from nas.search.sampler import REMEMBERED, BudgetSampler
+from nas.search.tried import Tried
 
 MOST_TRIALS = 2_000
 """Our own sampler is told of so many trials at once, and its in-memory study then begins anew."""

@@ -22,12 +22,13 @@ from nas.blocks.registry import load_blocks
 from nas.data.shared import whole
 from nas.errors import NasError, StorageError
 from nas.store.engine import Storage
-from nas.store.status import status
+from nas.store.status import state_of
+from nas.store.trials import steps
 from nas.store.urls import is_uri, parse_url, shown, sqlite_file
 from nas.work.actor import Actor, Place, environment, free, held
 from nas.work.child import KEEP_FREED, ONE_THREAD
 from nas.work.jobs import How, run_checked
-from nas.work.launch import ENDS, MOST_RESTARTS, STOP_SECONDS, TICK_SECONDS, Watch, moves
+from nas.work.launch import ENDS, MOST_RESTARTS, STOP_SECONDS, TICK_SECONDS, Watch
 from nas.work.prepare import Study, prepare, shared_images
 from nas.work.process import Job
 
@@ -203,7 +204,7 @@ class Actors:
 
     def start(self) -> None:
         """Ask for every worker's place."""
-        self.progress = moves(self.storage, self.record)
+        self.progress = steps(self.storage, self.record.id)
         for job in self.jobs:
             self._seat(job)
 
@@ -264,7 +265,7 @@ class Actors:
 
     def _died(self, seat: _Seat, error: Exception) -> None:
         free(self.storage, self.record, {seat.place.name})
-        moved = moves(self.storage, self.record)
+        moved = steps(self.storage, self.record.id)
         if moved == self.progress:
             told = f"{MOST_RESTARTS + 1} in one place, and nothing was done"
             raise NasError(f"workers keep dying, {told}: {_last_line(error)}") from error
@@ -272,7 +273,7 @@ class Actors:
         self._seat(seat.place.job)
 
     def _goes_on(self) -> bool:
-        return status(self.storage, self.record.name).state not in ENDS
+        return state_of(self.storage, self.record.name) not in ENDS
 
 
 def _last_line(error: Exception) -> str:

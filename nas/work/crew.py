@@ -15,9 +15,10 @@ from nas.store.leases import release_owners
 from nas.store.queue import Queued, queue
 from nas.store.status import status
 from nas.store.studies import find_study
+from nas.store.trials import steps
 from nas.work.child import Child
 from nas.work.desk import Desk, open_desk
-from nas.work.launch import MOST_RESTARTS, end, moves
+from nas.work.launch import MOST_RESTARTS, end
 from nas.work.owner import is_gone, process_here
 from nas.work.places import MOST, PER_CORE, pins, usable_cores
 from nas.work.process import LEAVE
@@ -168,7 +169,7 @@ class Crew:
             if code > 0:
                 self._refuse(record, said or f"its process ended with exit code {code}", broken=True)
                 return
-            moved, deaths = moves(self.storage, record), self.deaths.setdefault(study_id, _Deaths())
+            moved, deaths = steps(self.storage, record.id), self.deaths.setdefault(study_id, _Deaths())
             deaths.count = 1 if moved != deaths.moved else deaths.count + 1
             deaths.moved = moved
             if deaths.count > MOST_RESTARTS + self.places:

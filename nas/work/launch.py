@@ -219,7 +219,7 @@ class Processes:
         release_dead(self.storage, self.record)
         if code > 0 and code != 1 + 128:
             raise NasError(said or f"worker {job.slot} ended with exit code {code}")
-        moved = moves(self.storage, self.record)
+        moved = steps(self.storage, self.record.id)
         self.deaths = 1 if moved != self.progress else self.deaths + 1
         self.progress = moved
         if self.deaths > MOST_RESTARTS + (MAX_DEATHS + 1) * len(self.jobs):
@@ -247,11 +247,6 @@ def end(children: Sequence[Child]) -> None:
     finally:
         for child in children:
             child.close()
-
-
-def moves(storage: Storage, record: StudyRecord) -> int:
-    """A number that changes with every epoch and trial of a study that ended."""
-    return steps(storage, record.id)
 
 
 @dataclass

@@ -70,10 +70,12 @@ def test_what_is_known_is_not_proposed_though_no_trial_tells_of_it():
             for named in [space.names(draw)]
         ]
     )
-    told = len(worker.study.trials)
+    told, known = len(worker.study.trials), set(worker.known)
     assert told <= 2 * REMEMBERED
     for number in range(30):
-        worker.learn([record(len(draws) + number, worker.ask())])
+        found = worker.ask()
+        assert found.fingerprint not in known
+        worker.learn([record(len(draws) + number, found)])
     # The sampler itself passes over what is known: asked again for a known one, it would have been told of it.
     assert len(worker.study.trials) == told + 30
 

@@ -168,6 +168,14 @@ def test_draws_count_as_what_they_become():
     assert all(trial.params["width3"] == trial.params["width1"] for trial in study.trials)
 
 
+@pytest.mark.filterwarnings("ignore:Choices for a categorical distribution should be")
+def test_choices_may_be_of_any_kind_that_optuna_takes():
+    space = {"kind": CategoricalDistribution([b"a", b"b", frozenset("c")])}
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(space))
+    study.optimize(lambda trial: len(trial.suggest_categorical("kind", space["kind"].choices)), n_trials=3)
+    assert len({trial.params["kind"] for trial in study.trials}) == 3
+
+
 def test_other_distributions_are_refused():
     with pytest.raises(ValueError, match="rate: FloatDistribution is neither categorical nor integer"):
         BudgetSampler({"rate": FloatDistribution(0.1, 1.0)})
