@@ -20,6 +20,7 @@ from nas.search.drawing import replayed
 from nas.search.loop import Search
 from nas.search.mirror import NUMBER, Mirror
 from nas.store.engine import open_storage
+from nas.store.foreign import unwritten
 from nas.store.studies import create_study, update_study
 from nas.store.trials import record_epoch, trials
 from nas.study.budget import Budget
@@ -119,7 +120,9 @@ def test_kill_between_claiming_and_writing_is_repaired(storage, study, monkeypat
         with pytest.raises(KeyboardInterrupt):
             mirrored(storage, study)
     assert loaded(storage) == []
+    assert list(unwritten(storage, study, NUMBER)) == [0]
     mirrored(storage, study)
+    assert unwritten(storage, study, NUMBER) == {}
     assert [trial.user_attrs[NUMBER] for trial in loaded(storage)] == [0, 1, 2, 3]
     assert mirrored(storage, study) == 0
 
