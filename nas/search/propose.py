@@ -67,7 +67,9 @@ class Proposer:
         """Fingerprints of the study's networks and of those proposed to it."""
         self.open: dict[str, Trial | int] = {}
         """The in-memory trials under way by fingerprint: our own asks, and numbers of those that stand for others'."""
-        self.ended: dict[str, End] = {}
+        self.ended: dict[str, tuple[str, float | None, int]] = {}
+        """How trainings ended, by fingerprint, as in `End`: a long study has many, and the garbage collector looks
+        through named tuples again and again, but not through plain ones."""
         self.asks = MOST_ASKS
         self.in_order = space.draws()
         self.used_up = False
@@ -92,7 +94,7 @@ class Proposer:
             if new and not over and record.number in told:
                 self._place(record.fingerprint, _named(record, as_made))
             if over and record.fingerprint not in self.ended:
-                self.ended[record.fingerprint] = End(record.state, record.accuracy, record.epochs_done)
+                self.ended[record.fingerprint] = (record.state, record.accuracy, record.epochs_done)
                 if record.number in told or record.fingerprint in self.open:
                     self._close(record, as_made)
 
@@ -153,7 +155,8 @@ class Proposer:
             return None
         architecture = self.space.architecture(found.draw)
         if architecture.fingerprint in self.known:
-            self._tell(trial, self.ended.get(architecture.fingerprint))
+            ended = self.ended.get(architecture.fingerprint)
+            self._tell(trial, None if ended is None else End(*ended))
             return None
         self.open[architecture.fingerprint] = trial
         return self._candidate(architecture, draw, found)
