@@ -102,7 +102,7 @@ def train_whole(
     """A whole training, the probe included, ended early where `on_epoch` says so; its last accuracy."""
     batches = make_batches(split, recipe.batch_size, augmentation=augmentation_of(recipe))
     macs = recipe.epochs * len(batches.train_labels) * cost(network.architecture, BLOCKS).macs
-    plan = probe(network, recipe, batches.device, brief=is_brief(macs))
+    plan = probe(network, recipe, batches.device, brief=is_brief(macs, batches.device))
     told = {"plan": plan, "on_epoch": lambda record, _: on_epoch(record)}
     reached = train(network, batches, recipe, seed=seed, **told).accuracy
     assert reached is not None

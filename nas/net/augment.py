@@ -34,17 +34,18 @@ class Augmentation:
         if not self.crop and not self.flip:
             return images[index]
         count, (channels, height, width) = len(index), images.shape[1:]
-        rows = torch.arange(height).expand(count, height)
-        columns = torch.arange(width).expand(count, width)
+        device = images.device
+        rows = torch.arange(height, device=device).expand(count, height)
+        columns = torch.arange(width, device=device).expand(count, width)
         if self.crop:
-            moves = torch.randint(-self.crop, self.crop + 1, (2, count, 1), generator=generator)
+            moves = torch.randint(-self.crop, self.crop + 1, (2, count, 1), generator=generator, device=device)
             rows, columns = _reflected(rows + moves[0], height), _reflected(columns + moves[1], width)
         if self.flip:
-            mirrored = torch.rand(count, 1, generator=generator) < 0.5
+            mirrored = torch.rand(count, 1, generator=generator, device=device) < 0.5
             columns = torch.where(mirrored, columns.flip(1), columns)
-        places = (index.cpu().view(-1, 1, 1) * height + rows.unsqueeze(2)) * width + columns.unsqueeze(1)
+        places = (index.view(-1, 1, 1) * height + rows.unsqueeze(2)) * width + columns.unsqueeze(1)
         pixels = images.permute(0, 2, 3, 1).reshape(-1, channels)
-        chosen = pixels.index_select(0, places.view(-1).to(images.device))
+        chosen = pixels.index_select(0, places.view(-1))
         return chosen.view(count, height, width, channels).permute(0, 3, 1, 2)
 
     def moved(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -56,14 +57,15 @@ class Augmentation:
             grid = affine_grid(self.places(images.shape, generator).to(images), list(images.shape), align_corners=False)
             images = grid_sample(images, grid, padding_mode="border", align_corners=False)
         if self.cutout:
-            images = images.masked_fill(self.blanked(images.shape, generator).to(images.device), 0.0)
+            images = images.masked_fill(self.blanked(images.shape, generator), 0.0)
         return images
 
     def places(self, shape: torch.Size, generator: torch.Generator) -> Tensor:
         """(N, 2, 3) matrices from places in the moved image to places in the given one, both from −1 to 1."""
         count, _, height, width = shape
-        angle = (2 * torch.rand(count, generator=generator) - 1) * math.radians(self.rotation)
-        shifts = (2 * torch.rand(count, 2, generator=generator) - 1) * 2 * self.shift
+        device = generator.device
+        angle = (2 * torch.rand(count, generator=generator, device=device) - 1) * math.radians(self.rotation)
+        shifts = (2 * torch.rand(count, 2, generator=generator, device=device) - 1) * 2 * self.shift
         cos, sin = torch.cos(angle), torch.sin(angle)
         # Places are shares of each side: a turn of an image that is no square needs the ratio of its sides.
         across = torch.stack((cos, -sin * (height / width), shifts[:, 0]), dim=1)
@@ -81,8 +83,9 @@ class Augmentation:
     def _stretch(self, count: int, side: int, generator: torch.Generator) -> Tensor:
         """(count, side), true in a stretch round any place."""
         length = max(1, round(self.cutout * side))
-        first = torch.randint(side, (count, 1), generator=generator) - length // 2
-        places = torch.arange(side)
+        device = generator.device
+        first = torch.randint(side, (count, 1), generator=generator, device=device) - length // 2
+        places = torch.arange(side, device=device)
         return (places >= first) & (places < first + length)
 
 

@@ -54,8 +54,8 @@ class Batches:
 
     def epoch(self, seed: int, epoch: int, size: Size | None = None) -> Iterator[Batch]:
         """The training images, augmented, in an order drawn from seed and epoch; scaled down to `size` where given."""
-        generator = torch.Generator().manual_seed(mixed(seed, epoch))
-        order = torch.randperm(len(self.train_labels), generator=generator).to(self.device)
+        generator = torch.Generator(self.device).manual_seed(mixed(seed, epoch))
+        order = torch.randperm(len(self.train_labels), generator=generator, device=self.device)
         for index in torch.split(order, self.batch_size)[: self.steps]:
             yield self._shown(index, generator, size), self.train_labels[index]
 
@@ -63,6 +63,13 @@ class Batches:
         """The training images of an index as they are shown; no other copy lives on while they are trained on."""
         images = scaled(self.augmentation.taken(self.train_images, index, generator), size)
         return self.augmentation.moved(self.normalised(images), generator)
+
+    def like(self, size: Size | None = None) -> Batch:
+        """Noise in the form of the batches that an epoch shows."""
+        count = min(self.batch_size, len(self.train_labels))
+        shape = (count, self.train_images.shape[1], *(size or self.train_images.shape[2:]))
+        images = torch.randn(shape, device=self.device).contiguous(memory_format=torch.channels_last)
+        return images, self.train_labels[:count].clone()
 
     def validation(self) -> Iterator[Batch]:
         """The validation images, always in the same batches."""

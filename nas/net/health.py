@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 import torch
 
@@ -49,4 +50,12 @@ def _cuda() -> Check:
     if not torch.cuda.is_available():
         return Check("CUDA", NOTE, f"torch is built for CUDA {torch.version.cuda}, and finds no device")
     names = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
-    return Check("CUDA", OK, f"{torch.version.cuda}: {', '.join(names)}")
+    told = f"{torch.version.cuda}: {', '.join(names)}"
+    if _side_by_side():
+        return Check("CUDA", OK, f"{told}; workers compute on it side by side")
+    return Check("CUDA", OK, f"{told}; workers take turns on it, unless NVIDIA's multi-process service runs")
+
+
+def _side_by_side() -> bool:
+    """Whether the multi-process service of CUDA runs for this user."""
+    return (Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "control").exists()

@@ -7,6 +7,7 @@ import math
 import platform
 import resource
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from torch.nn import functional
 from nas.arch.recipe import BF16, CHANNELS_LAST, CONTIGUOUS, FP32, Recipe
 from nas.arch.record import Plan
 from nas.net.build import Network
+from nas.net.replay import replayed
 from nas.net.score import loss_of
 
 USUAL = Plan(FP32, CHANNELS_LAST)
@@ -24,10 +26,13 @@ USUAL = Plan(FP32, CHANNELS_LAST)
 MARGIN = 0.05
 
 ROUNDS = 3
+REPEATS = 5
+"""Steps of a GPU between two looks at the clock."""
+
 STEP_SECONDS = 0.045
 """A timed step of the fastest plan takes about so long: the images for it are as few as that needs."""
 
-WORTH_MACS = 5 * 10**10
+WORTH_MACS = {"cpu": 5 * 10**10, "cuda": 2 * 10**12}
 """A training of fewer multiply-adds, all images and epochs together, is over in seconds: nothing is timed for it."""
 
 HOPELESS = 3.0
@@ -51,9 +56,9 @@ def options(recipe: Recipe, device: torch.device) -> list[Plan]:
     return [plan for plan in found if plan != slow or device.type != "cpu" or len(found) == 1]
 
 
-def is_brief(macs: int) -> bool:
+def is_brief(macs: int, device: torch.device) -> bool:
     """Whether a training of so many multiply-adds, forward, of all images it shows, is too short for a whole probe."""
-    return macs < WORTH_MACS
+    return macs < WORTH_MACS[device.type]
 
 
 def probe(network: Network, recipe: Recipe, device: torch.device, *, brief: bool = False) -> Plan:
@@ -65,7 +70,9 @@ def probe(network: Network, recipe: Recipe, device: torch.device, *, brief: bool
     open_plans = options(recipe, device)
     if brief or len(open_plans) == 1:
         return open_plans[0]
-    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    if device.type == "cuda":
+        return _fastest(_on_cuda(network, open_plans, recipe.batch_size, device))
+    with torch.random.fork_rng(devices=[]):
         seconds = _screened([Timed(network, plan, device) for plan in open_plans])
         if not seconds:
             return open_plans[0]
@@ -97,6 +104,16 @@ def _in_turn(contenders: list[Timed], count: int) -> dict[Plan, float]:
     return least
 
 
+def _on_cuda(network: Network, plans: list[Plan], count: int, device: torch.device) -> dict[Plan, float]:
+    """The seconds of a step of each plan on whole batches, recorded as a training records it."""
+    found = {}
+    with torch.random.fork_rng(devices=[device]):
+        for plan in plans:
+            with suppress(Exception):  # told by the training itself, if all plans break
+                found[plan] = Timed(network, plan, device).recorded(count)
+    return found or {plans[0]: 0.0}
+
+
 def _fastest(seconds: dict[Plan, float]) -> Plan:
     fastest = min(seconds, key=lambda plan: seconds[plan])
     if USUAL in seconds and seconds[USUAL] <= (1 + MARGIN) * seconds[fastest]:
@@ -114,16 +131,38 @@ class Timed:
 
     def step(self, count: int) -> float | None:
         """Seconds of one step, forward and backward; None where it breaks."""
-        images = as_laid_out(torch.randn(count, *self.shape, device=self.device), self.plan)
-        labels = torch.zeros(count, dtype=torch.int64, device=self.device)
+        images, labels = self.batch(count)
+        images = as_laid_out(images, self.plan)
         begun = self._now()
         try:
-            with computing(self.plan, self.device):
-                loss = loss_of(self.network, images, labels, 0.0)
-            loss.backward()  # type: ignore[no-untyped-call]
+            self.gradients(images, labels)
         except Exception:  # told by the training itself, if all plans break
             return None
         return self._now() - begun
+
+    def recorded(self, count: int) -> float:
+        """The least seconds of one step on a GPU, recorded where it can be."""
+        images, labels = self.batch(count)
+        gradients, least = replayed(self.gradients, self.network, images, labels), math.inf
+        for _ in range(1 + ROUNDS):
+            begun = self._now()
+            for _ in range(REPEATS):
+                gradients(images, labels)
+            least = min(least, self._now() - begun)
+        return least / REPEATS
+
+    def batch(self, count: int) -> tuple[Tensor, Tensor]:
+        """Noise, channels last as all images are, and labels."""
+        images = torch.randn(count, *self.shape, device=self.device).contiguous(memory_format=torch.channels_last)
+        return images, torch.zeros(count, dtype=torch.int64, device=self.device)
+
+    def gradients(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Put the gradients of the loss in place of the last ones; gives the loss."""
+        self.network.zero_grad()
+        with computing(self.plan, self.device):
+            loss = loss_of(self.network, as_laid_out(images, self.plan), labels, 0.0)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss.detach()
 
     def _now(self) -> float:
         """Seconds on a clock that other processes do not disturb: this thread's own on a CPU."""

@@ -31,14 +31,14 @@ class Score:
 def evaluate(network: Network, batches: Iterable[Batch]) -> Score:
     """The score of a network on batches, each image once; the network is left in inference mode."""
     network.eval()
-    correct = count = 0
-    loss = 0.0
+    right, losses, count = [], [], 0
     for images, labels in batches:
         scores = network(images)
-        correct += int((scores.argmax(1) == labels).sum())
-        loss += float(cross_entropy(scores, labels, reduction="sum"))
+        right.append((scores.argmax(1) == labels).sum())
+        losses.append(cross_entropy(scores, labels, reduction="sum"))
         count += len(labels)
-    return Score(correct, count, loss / count)
+    # Asked for at the end alone: a GPU is not waited for between batches.
+    return Score(int(sum(torch.stack(right).tolist())), count, sum(torch.stack(losses).tolist()) / count)
 
 
 def loss_of(network: Network, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:

@@ -17,17 +17,18 @@ from nas.arch.recipe import Recipe, recipe_hash
 from nas.arch.record import COMPLETE, PRUNED, WAITING, EpochRecord, Plan
 from nas.errors import NasError, OutOfMemory, TrainingFailed
 from nas.net.average import Average
-from nas.net.batches import Batch, Batches, mixed
+from nas.net.batches import Batch, Batches, Size, mixed
 from nas.net.build import Network
 from nas.net.checkpoint import Checkpoint, checkpoint_bytes
 from nas.net.optimizer import optimizer_of, take_step
 from nas.net.plan import USUAL, as_laid_out, computing, laid_out
+from nas.net.replay import Gradients, Replayed, replayed
 from nas.net.resize import Sizes, sizes_of
 from nas.net.score import Score, evaluate, loss_of
 from nas.net.steps import MODULE
 
-LOOK_EVERY = 8
-"""Batches between two looks at the loss and at whether to stop."""
+LOOK_EVERY, RARELY = 8, 64
+"""Batches between two looks at the loss and at whether to stop; the second on a GPU, which runs out of work at each."""
 
 EVERY, LAST = "every", "last"
 """The epochs after which a training is scored."""
@@ -114,23 +115,36 @@ class _Training:
     sizes: Sizes
     seed: int
     history: list[EpochRecord]
+    step: Gradients | None = None
+    """How a batch's gradients are computed, of images of the size last shown."""
+    shown: Size | None = None
 
     def epoch(self, data: Batches, epoch: int, should_stop: Callable[[], bool]) -> float | None:
         """Show every image once; the mean loss of the batches, None where that was stopped on the way."""
         steps, total = data.steps, torch.zeros((), device=self.device)
-        torch.manual_seed(mixed(self.seed, epoch))
+        size, look_every = self.sizes(epoch), RARELY if self.device.type == "cuda" else LOOK_EVERY
         self.network.train()
-        for step, (images, labels) in enumerate(_guarded(data.epoch(self.seed, epoch, self.sizes(epoch)))):
-            if step % LOOK_EVERY == 0 and should_stop():
+        with _failures():
+            gradients = self.recorded(data, size)
+        torch.manual_seed(mixed(self.seed, epoch))
+        for step, (images, labels) in enumerate(_guarded(data.epoch(self.seed, epoch, size))):
+            if step % look_every == 0 and should_stop():
                 return None
             done = (epoch - 1) * steps + step
             with _failures():
-                total += self.gradients(images, labels)
+                total += gradients(images, labels)
                 take_step(self.network, self.optimizer, self.recipe, done, self.recipe.epochs * steps)
                 self.average.update(done)
-            if step % LOOK_EVERY == LOOK_EVERY - 1:
+            if step % look_every == look_every - 1:
                 _check_finite(total.item(), epoch)
         return _check_finite(total.item() / steps, epoch)
+
+    def recorded(self, data: Batches, size: Size | None) -> Gradients:
+        """How the gradients of an epoch's batches are computed: on a GPU recorded, once for each size of images."""
+        if self.step is None or self.shown != size:
+            self.step = None  # the last size's memory is free
+            self.shown, self.step = size, replayed(self.gradients, self.network, *data.like(size))
+        return self.step
 
     def gradients(self, images: Tensor, labels: Tensor) -> Tensor:
         """Put the gradients of a batch's loss in place of the last ones; gives the loss.
@@ -181,7 +195,8 @@ class _Training:
 
     def ended(self, state: str) -> Trained:
         """How it ended."""
-        return Trained(state, tuple(self.history), str(self.device), self.plan.precision)
+        device = f"{self.device}, graph" if isinstance(self.step, Replayed) else str(self.device)
+        return Trained(state, tuple(self.history), device, self.plan.precision)
 
 
 def _begin(
@@ -209,7 +224,8 @@ def _restore(
         for key, value in start.moments.items():
             name, _, kind = key.rpartition(":")
             # In the layout of the parameter, since sums depend on it in their last bit.
-            like = value if kind == "step" else torch.empty_like(parameters[name], requires_grad=False).copy_(value)
+            like = torch.empty_like(parameters[name], requires_grad=False)
+            like = value.to(like.device) if kind == "step" else like.copy_(value)
             optimizer.state[parameters[name]][kind] = like
     except (RuntimeError, KeyError) as error:
         raise TrainingFailed(f"the checkpoint is of another network: {str(error).splitlines()[0]}") from error

@@ -79,7 +79,7 @@ class Plans:
         return plan if at_once == self.recipe.batch_size else replace(plan, micro_batch=at_once)
 
     def _is_brief(self, architecture: Architecture) -> bool:
-        return is_brief(self.images * cost(architecture, self.blocks).macs)
+        return is_brief(self.images * cost(architecture, self.blocks).macs, self.device)
 
     def _limit(self) -> int:
         """The bytes that a training must stay under."""

@@ -95,8 +95,9 @@ def test_brief_training_is_computed_in_the_usual_way_that_the_recipe_allows(bloc
     assert probe(network, Recipe(), CPU, brief=True) == USUAL
     assert probe(network, Recipe(precision="bf16"), CPU, brief=True) == Plan("bf16", "channels_last")
     assert probe(network, Recipe(memory_format="contiguous"), CPU, brief=True) == Plan("fp32", "contiguous")
-    assert is_brief(10**9)
-    assert not is_brief(10**12)
+    assert is_brief(10**9, CPU)
+    assert not is_brief(10**11, CPU)
+    assert is_brief(10**11, torch.device("cuda"))
 
 
 def test_probe_leaves_out_what_breaks(blocks, make):
