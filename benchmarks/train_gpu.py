@@ -7,8 +7,9 @@
 memory format), started from Python or replayed as a CUDA graph; what the recording takes; and what `torch.compile`
 makes of the network and takes to do so, for one network. `whole`: images a second of a training of ours and of the
 plain loop, input included. `candidates`: images a second of as many trainings at once,
-each a process of its own as the workers of a search are, recording and checkpoints included, validation apart. Noise
-stands for CIFAR-10's images: the figures do not depend on it.
+each a process of its own as the workers of a search are, recording and checkpoints included, validation apart; they
+take turns unless NVIDIA's multi-process service runs (`nvidia-cuda-mps-control -d`). Noise stands for CIFAR-10's
+images: the figures do not depend on it. Each measurement is a section of the results, the others stay as they are.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from nas.data.split import Split
 from nas.net.augment import augmentation_of
 from nas.net.batches import Batches, make_batches
 from nas.net.build import build
+from nas.net.health import is_shared
 from nas.net.plan import Timed, options, probe
 from nas.net.replay import replayed
 from nas.net.train import train, use_one_thread
@@ -220,32 +222,34 @@ def main() -> None:
         serve(given.serve, given.budget, given.batch)
         return
     use_one_thread()
-    found: dict[str, Any] = {"gpu": torch.cuda.get_device_name(GPU), "torch": str(torch.__version__), **provenance()}
-    found["batch"] = given.batch
+    origin = {"gpu": torch.cuda.get_device_name(GPU), "batch": given.batch, **provenance()}
+    found: dict[str, Any] = json.loads(given.output.read_text("utf-8")) if given.output.exists() else {}
     blocks, budgets = given.blocks.split(","), [int(budget) for budget in given.budgets.split(",")]
     only = given.only or ("steps", "whole", "candidates")
+    name = f"steps on batches of {given.batch}"
     if "steps" in only:
-        found["steps"] = {}
+        found[name] = {**origin}
         for one in proposed(tuple(blocks), tuple(budgets)):
             row = steps_of(one, given.batch)
-            found["steps"][f"{one.block} {one.budget}"] = row
+            found[name][f"{one.block} {one.budget}"] = row
             print(one.block, one.budget, json.dumps(row), flush=True)
         if given.compile:
             [one] = proposed((blocks[0],), (budgets[-1],))
-            found["compile"] = compiled(one, given.batch)
+            found["compile"] = {**origin, **compiled(one, given.batch)}
             print("compile", json.dumps(found["compile"]), flush=True)
     if "whole" in only:
-        found["whole"] = {}
+        found["whole"] = {**origin}
         for one in proposed(tuple(blocks), (budgets[-1],)):
             row = found["whole"][f"{one.block} {one.budget}"] = whole(one, given.batch, given.seconds, given.loaders)
             print(one.block, one.budget, json.dumps(row), flush=True)
     if "candidates" in only:
-        found["candidates"] = {}
+        how = "candidates side by side" if is_shared() else "candidates taking turns"
+        found[how] = {**origin}
         counts = [int(count) for count in given.at_once.split(",")]
         for block in blocks:
             row = candidates(block, budgets[-1], given.batch, counts, given.seconds)
-            found["candidates"][f"{block} {budgets[-1]}"] = row
-            print(block, budgets[-1], json.dumps(row), flush=True)
+            found[how][f"{block} {budgets[-1]}"] = row
+            print(how, block, budgets[-1], json.dumps(row), flush=True)
     given.output.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

@@ -51,11 +51,11 @@ def _cuda() -> Check:
         return Check("CUDA", NOTE, f"torch is built for CUDA {torch.version.cuda}, and finds no device")
     names = [torch.cuda.get_device_name(place) for place in range(torch.cuda.device_count())]
     told = f"{torch.version.cuda}: {', '.join(names)}"
-    if _side_by_side():
+    if is_shared():
         return Check("CUDA", OK, f"{told}; workers compute on it side by side")
     return Check("CUDA", OK, f"{told}; workers take turns on it, unless NVIDIA's multi-process service runs")
 
 
-def _side_by_side() -> bool:
-    """Whether the multi-process service of CUDA runs for this user."""
+def is_shared() -> bool:
+    """Whether NVIDIA's multi-process service runs for this user: processes then compute on a GPU side by side."""
     return (Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")) / "control").exists()

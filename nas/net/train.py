@@ -27,8 +27,11 @@ from nas.net.resize import Sizes, sizes_of
 from nas.net.score import Score, evaluate, loss_of
 from nas.net.steps import MODULE
 
-LOOK_EVERY, RARELY = 8, 64
-"""Batches between two looks at the loss and at whether to stop; the second on a GPU, which runs out of work at each."""
+LOOK_EVERY = 8
+"""Batches between two looks at the loss and at whether to stop."""
+
+LOOK_SECONDS = 0.1
+"""A GPU runs out of work at each look: where less time has passed since the last, the next is twice as far."""
 
 EVERY, LAST = "every", "last"
 """The epochs after which a training is scored."""
@@ -122,21 +125,25 @@ class _Training:
     def epoch(self, data: Batches, epoch: int, should_stop: Callable[[], bool]) -> float | None:
         """Show every image once; the mean loss of the batches, None where that was stopped on the way."""
         steps, total = data.steps, torch.zeros((), device=self.device)
-        size, look_every = self.sizes(epoch), RARELY if self.device.type == "cuda" else LOOK_EVERY
+        size = self.sizes(epoch)
         self.network.train()
         with _failures():
             gradients = self.recorded(data, size)
         torch.manual_seed(mixed(self.seed, epoch))
+        look, stretch, looked = 0, LOOK_EVERY, time.perf_counter()
         for step, (images, labels) in enumerate(_guarded(data.epoch(self.seed, epoch, size))):
-            if step % look_every == 0 and should_stop():
-                return None
+            if step == look:
+                _check_finite(total.item(), epoch)
+                if should_stop():
+                    return None
+                now = time.perf_counter()
+                stretch *= 2 if self.device.type == "cuda" and now - looked < LOOK_SECONDS else 1
+                look, looked = step + stretch, now
             done = (epoch - 1) * steps + step
             with _failures():
                 total += gradients(images, labels)
                 take_step(self.network, self.optimizer, self.recipe, done, self.recipe.epochs * steps)
                 self.average.update(done)
-            if step % look_every == look_every - 1:
-                _check_finite(total.item(), epoch)
         return _check_finite(total.item() / steps, epoch)
 
     def recorded(self, data: Batches, size: Size | None) -> Gradients:
