@@ -28,6 +28,7 @@ from sqlalchemy.exc import (
     DataError,
     DBAPIError,
     IntegrityError,
+    NoResultFound,
     NoSuchModuleError,
     ProgrammingError,
 )
@@ -40,6 +41,9 @@ from nas.store.kinds import Unreadable, refused
 from nas.store.outage import OUTAGE_SECONDS, Crowd, is_lost, lasting, reason_of, state_of, waited_for
 from nas.store.tables import SCHEMA, VERSION_TABLE
 from nas.store.urls import DRIVERS, parse_url, shown, sqlite_file
+
+_VERSION = re.compile(r"(?!0000)[0-9]{4}")
+"""The versions that a schema of ours ever has."""
 
 NO_PRIVILEGE = "42501"
 """The SQLSTATE of what a role may not do: for whoever runs the server to mend, not for us."""
@@ -199,7 +203,7 @@ def schema_of(storage: Storage) -> str | None:
         if not inspect(connection).has_table(VERSION_TABLE):
             return None
         found = connection.scalar(text(f"SELECT version_num FROM {VERSION_TABLE}"))
-        if found is None or isinstance(found, str):
+        if found is None or (isinstance(found, str) and _VERSION.fullmatch(found)):
             return found
         raise refused(found, "the schema's version")
 
@@ -277,6 +281,8 @@ def translated(place: str) -> Iterator[None]:
         raise kind(f"{place}: {reason_of(error)}{_advice(error)}") from error
     except (sqlite3.Error, Unreadable) as error:
         raise StorageError(f"{place}: {error}") from error
+    except NoResultFound as error:
+        raise StorageError(f"{place}: lacks a row that another one names") from error
 
 
 def _advice(error: DBAPIError) -> str:

@@ -94,7 +94,8 @@ def find(storage: Storage, name: str) -> tuple[Mapping[str, Any], TrialRecord | 
     else:
         where = architecture.c.fingerprint == _fingerprint(storage, name)
     with storage.read() as connection:
-        row = connection.execute(_trials_of(where).limit(1)).first()
+        rows = connection.execute(_trials_of(where).limit(1))
+        row = rows.one() if sign else rows.first()
         if row is None:
             return connection.scalars(select(architecture.c.spec).where(where)).one(), None
         spec = connection.scalars(select(architecture.c.spec).where(architecture.c.fingerprint == row.fingerprint))

@@ -13,6 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import JSON, Boolean, MetaData, insert, inspect, text
 from store_worlds import asked, create_and_claim
 
+from nas.errors import StorageError
 from nas.store import migrations
 from nas.store.claims import Answer
 from nas.store.engine import connect, open_storage, schema_of
@@ -86,6 +87,15 @@ def test_upgrading_says_from_where_to_where(tmp_path, url, database):
         (tmp_path / "nas.db").touch()
     assert upgrade(url) == (None, SCHEMA)
     assert upgrade(url) == (SCHEMA, SCHEMA)
+
+
+@pytest.mark.parametrize("version", ["", "\x1b[2J", "0000", "005", "0005\n", "head"])
+def test_version_that_no_schema_has_is_refused(url, version):
+    with closing(create_storage(url)) as storage, storage.write() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = :version"), {"version": version})
+    for door in (open_storage, create_storage, upgrade):
+        with pytest.raises(StorageError, match=r"where the schema's version belongs$"):
+            door(url)
 
 
 def test_many_that_start_at_once_make_one_database(url):

@@ -1,11 +1,15 @@
 """What samplers are told of trials: the same as the history, with their JSON read by who looks into it."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 from databases import only_sqlite
 from store_worlds import held, outcome, trained
 
 from nas.arch.record import FAILED
 from nas.errors import StorageError
+from nas.store.ranking import find
 from nas.store.trials import finish, history_since, told_since
 
 FIELDS = ("number", "fingerprint", "state", "accuracy", "epochs_done", "draw", "params", "choices")
@@ -55,3 +59,12 @@ def test_a_column_of_another_kind_is_told_of_at_once(storage, study):
         connection.exec_driver_sql("UPDATE nas_trial SET epochs_done = 'many'")
     with pytest.raises(StorageError, match="where a whole number belongs"):
         told_since(storage, study.id, 0)
+
+
+@only_sqlite
+def test_network_whose_row_is_gone_is_told_of(storage, study):
+    trained(storage, study, 1, 0.9)
+    with closing(sqlite3.connect(storage.engine.url.database)) as raw, raw:
+        raw.execute("UPDATE nas_trial SET fingerprint = 'ffffffffffff'")
+    with pytest.raises(StorageError, match=r"lacks a row that another one names$"):
+        find(storage, "alpha#0")
