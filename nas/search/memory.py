@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.stats import spearmanr
 
 from nas.arch.read import architecture_from_json
 from nas.arch.record import Trained
@@ -150,4 +149,11 @@ def rank_correlation(ones: Sequence[float], others: Sequence[float]) -> float:
     """Spearman's, 0 where all of one are alike."""
     if len(set(ones)) < 2 or len(set(others)) < 2:
         return 0.0
-    return float(spearmanr(ones, others).statistic)
+    return float(np.corrcoef(_mean_ranks(ones), _mean_ranks(others))[0, 1])
+
+
+def _mean_ranks(values: Sequence[float]) -> Floats:
+    """The places in ascending order, of equals their mean; importing `scipy.stats` would take every worker a second."""
+    _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[places]
+    return ranks

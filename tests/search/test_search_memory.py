@@ -1,9 +1,16 @@
 """What other studies tell: figures that any network has, ranked by what went with accuracy elsewhere."""
 
+import math
 import random
+import subprocess
+import sys
+import warnings
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from scipy.stats import ConstantInputWarning, spearmanr
 from search_worlds import BLOCKS, make
 
 from nas.arch.read import architecture_from_json
@@ -126,3 +133,22 @@ def test_search_with_a_memory_begins_with_what_it_tells():
         picks = [pick.block for draw in ahead for stage in draw.skeleton.stages for pick in stage]
         shares[told is not None] = picks.count("grouped") / len(picks)
     assert shares[True] > 0.9 > shares[False]
+
+
+@given(some.lists(some.tuples(some.integers(0, 5), some.floats(-1, 1, width=16)), min_size=2, max_size=30))
+def test_rank_correlation_is_that_of_scipy(pairs):
+    ones, others = zip(*pairs, strict=True)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConstantInputWarning)
+        expected = spearmanr(ones, others).statistic
+    assert rank_correlation(ones, others) == pytest.approx(0.0 if math.isnan(expected) else expected, abs=1e-12)
+
+
+def test_worker_does_not_load_what_takes_a_second():
+    loaded = subprocess.run(
+        [sys.executable, "-c", "import sys, nas.work.process; print('scipy.stats' in sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert loaded.stdout.strip() == "False"
