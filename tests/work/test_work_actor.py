@@ -65,6 +65,7 @@ def test_stopped_actor_lets_go_and_the_next_goes_on(url, place):
     check_exact(url, 1)
 
 
+@slow_on_postgresql
 def test_node_with_another_version_is_told_of(place):
     here, images = place()
     [line] = Actor(replace(here, version="9.9")).work(images)

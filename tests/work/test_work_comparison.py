@@ -209,6 +209,7 @@ def test_candidate_that_comes_while_a_run_is_under_way_is_trained(pair, url, sta
     assert (found.state, found.trials["complete"], found.trained_twice) == ("complete", 3, 0)
 
 
+@slow_on_postgresql
 def test_failed_candidate_is_named_and_the_others_are_ranked(pair, url, tmp_path, capsys):
     (tmp_path / "plugins").mkdir()
     (tmp_path / "plugins" / "breaking.py").write_text(BREAKING)

@@ -319,6 +319,7 @@ def test_confirmation_stopped_by_time_goes_on(searched, url):
     assert len(confirmed(searched, url, epochs=10).rows) == 2
 
 
+@slow_on_postgresql
 def test_failed_candidate_is_told(searched, url):
     with pytest.raises(NasError, match="all 2 failed; the last: loss is not finite"):
         confirmed(searched, url, overrides=("train.learning_rate=1e30",))

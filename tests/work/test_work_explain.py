@@ -246,6 +246,7 @@ def test_results_taken_over_cost_what_they_had_cost(world):
     assert other.baseline_problem == "no baseline: 'toy-random' is a random search itself"
 
 
+@slow_on_postgresql
 def test_missing_block_leaves_the_rest_and_says_so(world):
     url = world(by_kernel, trials=12)
     storage = open_storage(url)

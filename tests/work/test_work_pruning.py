@@ -5,6 +5,7 @@ import os
 import threading
 
 import pytest
+from databases import slow_on_postgresql
 
 from nas.arch.record import COMPLETE, PRUNED, Candidate, EpochRecord, Outcome, StudyRecord, Totals
 from nas.search.fidelity import FEWEST_PEERS, first_epoch, last_epoch
@@ -175,6 +176,7 @@ def test_training_pruned_elsewhere_is_asked_by_this_studys_peers(storage):
     assert not any(trial_epochs(storage, trial.id) for trial in untrained if trial.state == PRUNED)
 
 
+@slow_on_postgresql
 def test_worker_knows_how_many_images_validate(url, study_file, tmp_path):
     run_study(study_file(trials=1, epochs=1), storage=url, workers=0)
     job = Job(url, "small", 0, str(tmp_path), (), "cpu", os.getppid())

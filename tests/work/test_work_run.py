@@ -193,6 +193,7 @@ def test_failed_trials_are_replaced_and_say_why(url, study_file, plugins):
     storage.close()
 
 
+@slow_on_postgresql
 def test_study_whose_trials_keep_failing_ends_with_the_reason(url, study_file, plugins):
     path = study_file(blocks=["fragile"], trials=2, epochs=1)
     with pytest.raises(NasError, match=r"3 trials failed, more than are replaced; the last: .*(finite|breaks)"):
@@ -327,6 +328,7 @@ def test_device_that_is_not_there_is_one_line(url, study_file):
         run_study(study_file(), storage=url, workers=0, device="cuda")
 
 
+@slow_on_postgresql
 def test_trials_name_the_plugins_of_their_blocks(url, study_file, plugins):
     path = study_file(blocks=["conv", "separable"], trials=2, epochs=1)
     record = run_study(path, storage=url, workers=0, plugins=plugins)
