@@ -7,7 +7,7 @@
 memory format), started from Python or replayed as a CUDA graph; what the recording takes; and what `torch.compile`
 makes of the network and takes to do so, for one network. `whole`: images a second of a training of ours and of the
 plain loop, input included. `candidates`: images a second of as many trainings at once,
-each a process of its own as the workers of a search are, recording and checkpoints included, validation apart; they
+each a process of its own as the workers of a search are, by one plan, recording included, validation apart; they
 take turns unless NVIDIA's multi-process service runs (`nvidia-cuda-mps-control -d`). Noise stands for CIFAR-10's
 images: the figures do not depend on it. Each measurement is a section of the results, the others stay as they are.
 """
@@ -21,6 +21,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -111,12 +112,11 @@ def noise(batch: int) -> Batches:
     return make_batches(split, batch, GPU, augmentation_of(Recipe(**AUGMENTED)))
 
 
-def serve(block: str, budget: int, batch: int) -> None:
+def serve(block: str, budget: int, batch: int, plan: Plan) -> None:
     """A process's side: for each line of seconds, train so long, and tell images and seconds of the clock."""
     use_one_thread()
     [one] = proposed((block,), (budget,))
     batches, recipe = noise(batch), Recipe(epochs=2, batch_size=batch, **AUGMENTED)
-    plan = probe(build(one.architecture, BLOCKS), recipe, GPU)
     trained(one, batches, recipe, plan, 0.2)
     print("{}", flush=True)
     for line in sys.stdin:
@@ -189,10 +189,13 @@ class Counting(Batches):
 
 def candidates(block: str, budget: int, batch: int, counts: list[int], seconds: float) -> dict[str, Any]:
     """Images a second of all together, by how many there are."""
+    [one] = proposed((block,), (budget,))
+    plan = probe(build(one.architecture, BLOCKS), Recipe(batch_size=batch), GPU)
     command = [str(Path(__file__)), "--serve", block, "--budget", str(budget), "--batch", str(batch)]
+    command += ["--plan", json.dumps(asdict(plan))]
     with ThreadPoolExecutor(max(counts)) as together:
         processes = list(together.map(lambda _: Served(command, {}), range(max(counts))))
-    found = {}
+    found: dict[str, Any] = {"plan": asdict(plan)}
     for count in counts:
         for process in processes[:count]:
             process.tell(seconds)
@@ -216,10 +219,11 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile beside, for the first network")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
     parser.add_argument("--budget", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--plan", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("--output", type=Path, default=RESULTS)
     given = parser.parse_args()
     if given.serve:
-        serve(given.serve, given.budget, given.batch)
+        serve(given.serve, given.budget, given.batch, Plan(**given.plan))
         return
     use_one_thread()
     origin = {"gpu": torch.cuda.get_device_name(GPU), "batch": given.batch, **provenance()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import nn
 from torch.nn.utils import clip_grad_norm_
 from torch.optim import SGD, Adam, AdamW, Optimizer
@@ -28,12 +29,17 @@ def optimizer_of(network: nn.Module, recipe: Recipe) -> Optimizer:
     ]
     groups = [group for group in groups if group["params"]]
     # A GPU takes the whole step in a few kernels.
-    fused = parameters[0].device.type == "cuda" or None
+    fused = any(parameter.device.type == "cuda" for parameter in parameters) or None
     if recipe.optimizer == "adam":
         return Adam(groups, lr=0.0, fused=fused)
     if recipe.optimizer == "adamw":
         return AdamW(groups, lr=0.0, fused=fused)
-    return SGD(groups, lr=0.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused)
+    sgd = SGD(groups, lr=0.0, momentum=recipe.momentum, nesterov=recipe.momentum > 0, fused=fused)
+    if fused and recipe.momentum:
+        # The fused kernel wants either all moments or none, but not all parameters need have a gradient at first.
+        for parameter in parameters:
+            sgd.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+    return sgd
 
 
 def take_step(network: nn.Module, optimizer: Optimizer, recipe: Recipe, step: int, steps: int) -> None:

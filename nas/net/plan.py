@@ -230,6 +230,7 @@ def _processor() -> str:
 def free_bytes(device: torch.device) -> int:
     """How many bytes a training could still take on a device; as many as there can be where that is not told."""
     if device.type == "cuda":
+        torch.cuda.empty_cache()  # what this process keeps in reserve is free to it
         return int(torch.cuda.mem_get_info(device)[0])
     return min(_reading("/proc/meminfo", "MemAvailable"), _left_of_limit(), _left_of_group())
 

@@ -118,9 +118,9 @@ class _Training:
     sizes: Sizes
     seed: int
     history: list[EpochRecord]
-    step: Gradients | None = None
-    """How a batch's gradients are computed, of images of the size last shown."""
-    shown: Size | None = None
+    step: Replayed | None = None
+    """The recorded step for images of the size last shown, where it was recorded."""
+    shown: tuple[Size | None] | None = None
 
     def epoch(self, data: Batches, epoch: int, should_stop: Callable[[], bool]) -> float | None:
         """Show every image once; the mean loss of the batches, None where that was stopped on the way."""
@@ -148,10 +148,13 @@ class _Training:
 
     def recorded(self, data: Batches, size: Size | None) -> Gradients:
         """How the gradients of an epoch's batches are computed: on a GPU recorded, once for each size of images."""
-        if self.step is None or self.shown != size:
+        if self.device.type != "cuda":
+            return self.gradients
+        if self.shown != (size,):
             self.step = None  # the last size's memory is free
-            self.shown, self.step = size, replayed(self.gradients, self.network, *data.like(size))
-        return self.step
+            found = replayed(self.gradients, self.network, *data.like(size))
+            self.shown, self.step = (size,), found if isinstance(found, Replayed) else None
+        return self.step or self.gradients
 
     def gradients(self, images: Tensor, labels: Tensor) -> Tensor:
         """Put the gradients of a batch's loss in place of the last ones; gives the loss.
@@ -202,7 +205,7 @@ class _Training:
 
     def ended(self, state: str) -> Trained:
         """How it ended."""
-        device = f"{self.device}, graph" if isinstance(self.step, Replayed) else str(self.device)
+        device = f"{self.device}, graph" if self.step else str(self.device)
         return Trained(state, tuple(self.history), device, self.plan.precision)
 
 

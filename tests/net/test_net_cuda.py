@@ -18,6 +18,7 @@ from nas.net.augment import Augmentation
 from nas.net.batches import make_batches
 from nas.net.build import build
 from nas.net.checkpoint import read_checkpoint
+from nas.net.optimizer import optimizer_of, take_step
 from nas.net.plan import USUAL, free_bytes, laid_out, options, probe
 from nas.net.replay import Replayed, replayed
 from nas.net.score import loss_of
@@ -170,7 +171,38 @@ class Remembers(nn.Module):
         return maps * len(self.seen)
 
 
-@pytest.mark.parametrize("odd", [Looks, Drops, DropsByNumpy, Counts, Remembers])
+class DropsByItsOwn(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.random = random.Random(0)
+
+    def forward(self, maps):
+        return maps if self.random.random() < 0.9 else 0.5 * maps
+
+
+class KeepsAMean(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(8))
+
+    def forward(self, maps):
+        self.mean = 0.9 * self.mean + 0.1 * maps.detach().mean((0, 2, 3))
+        return maps
+
+
+class HoldsAFunction(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.function = lambda maps: maps
+
+    def forward(self, maps):
+        return self.function(maps)
+
+
+ODD = [Looks, Drops, DropsByNumpy, Counts, Remembers, DropsByItsOwn, KeepsAMean, HoldsAFunction]
+
+
+@pytest.mark.parametrize("odd", ODD)
 def test_step_that_a_recording_would_not_repeat_is_not_recorded(odd) -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3), odd(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10)).to(GPU)
     images, labels = torch.randn(16, 3, 8, 8, device=GPU), torch.arange(16, device=GPU) % 10
@@ -181,8 +213,12 @@ def test_step_that_a_recording_would_not_repeat_is_not_recorded(odd) -> None:
         loss.backward()
         return loss.detach()
 
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    states = random.getstate(), repr(np.random.get_state(legacy=False))
     step = replayed(gradients, network, images, labels)
     assert step is gradients
+    assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
+    assert (random.getstate(), repr(np.random.get_state(legacy=False))) == states
     # And the device is as good as before.
     network[1] = nn.ReLU()
     assert isinstance(replayed(gradients, network, images, labels), Replayed)
@@ -248,3 +284,13 @@ def test_memory_of_the_device_that_runs_out_is_told_as_such(blocks, make) -> Non
         ).state
         == COMPLETE
     )
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_parameter_may_have_its_first_gradient_later_than_others(optimizer) -> None:
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 4)).to(GPU)
+    moved = optimizer_of(network, Recipe(optimizer=optimizer))
+    for layers in (network[:1], network):
+        network.zero_grad()
+        layers(torch.ones(2, 4, device=GPU)).sum().backward()
+        take_step(network, moved, Recipe(optimizer=optimizer), 0, 10)

@@ -1,5 +1,7 @@
+import gc
 import itertools
 from dataclasses import fields, replace
+from weakref import ref
 
 import numpy as np
 import pytest
@@ -71,6 +73,19 @@ def test_only_the_last_epoch_is_scored_where_that_is_asked_for(blocks, few, smal
     )
     assert [(record.accuracy, record.loss) for record in once[:2]] == [(None, None)] * 2
     assert (once[2].accuracy, once[2].loss) == (always[2].accuracy, always[2].loss)
+
+
+def test_network_is_gone_with_the_last_who_holds_it(blocks, few, small) -> None:
+    gc.collect()
+    gc.disable()  # a worker trains one after the other, and big ones would wait for a collection that is seldom whole
+    try:
+        network = build(small, blocks, seed=1)
+        gone = ref(network)
+        train(network, few, SHORT, seed=1)
+        del network
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 def test_same_seed_gives_the_same_result(blocks, few, small) -> None:
