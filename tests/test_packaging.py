@@ -37,9 +37,10 @@ def test_wheel_carries_types_migrations_and_templates(wheel):
 
 @pytest.mark.slow
 def test_wheel_installed_elsewhere_lists_all_blocks_and_runs(wheel, tmp_path):
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("NAS_", "COVERAGE", "PYTHON"))}
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", wheel], check=True, cwd=tmp_path)
+    subprocess.run([python, "-m", "pip", "install", "-q", "--no-deps", wheel], check=True, cwd=tmp_path, env=plain)
     site = subprocess.run(
         [python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], capture_output=True, text=True
     ).stdout.strip()
@@ -47,7 +48,6 @@ def test_wheel_installed_elsewhere_lists_all_blocks_and_runs(wheel, tmp_path):
     # checkout that is installed here for editing stays out of sight.
     Path(site, "needs.pth").write_text(sysconfig.get_path("purelib") + "\n")
     nas = tmp_path / "venv" / "bin" / "nas"
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("NAS_", "COVERAGE", "PYTHON"))}
 
     def run(*words):
         return subprocess.run([nas, *words], check=True, capture_output=True, text=True, cwd=tmp_path, env=plain).stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from nas.arch.cost import Shape
@@ -28,6 +29,11 @@ class Numbers(NamedTuple):
             self.macs + times * other.macs,
             self.activations + times * other.activations,
         )
+
+
+def total_of(parts: Iterable[Sequence[int]]) -> Numbers:
+    """The sum of the costs of several parts."""
+    return Numbers(*map(sum, zip(*parts, strict=True)))
 
 
 class StageCosts:
@@ -70,10 +76,7 @@ class StageCosts:
             layers = block_layers(self.blocks[pick.block], shape, width, stride, pick.settings)
         except BlockError:
             return None
-        total = Numbers()
-        for layer in layers:
-            total = total.plus(Numbers(layer.params, layer.weights, layer.macs, layer.activations))
-        return total
+        return total_of([(layer.params, layer.weights, layer.macs, layer.activations) for layer in layers])
 
     def pixels(self, before: int, width: int, jump: int) -> int | None:
         """By how many pixels of the image the stage widens the field, where the outputs before it lie `jump` apart.

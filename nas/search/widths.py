@@ -9,7 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from nas.search.stages import Numbers, StageCosts
+from nas.search.stages import Numbers, StageCosts, total_of
 
 Limits = Sequence[tuple[int, int]]
 """(place in `Numbers`, limit) for each cost that is limited from above."""
@@ -58,13 +58,14 @@ class WidthGrid:
         return self._points[widths]
 
     def _counted(self, widths: tuple[int, ...]) -> Point:
-        total, before = self.head(widths[-1]), self.channels
+        parts, before = [self.head(widths[-1])], self.channels
         for stage, width in zip(self.stages, widths, strict=True):
             part = stage.numbers(before, width)
             if part is None:
                 return Point(widths, Numbers(), math.inf)
-            total = total.plus(part)
+            parts.append(part)
             before = width
+        total = total_of(parts)
         return Point(widths, total, max((total[index] / limit for index, limit in self.limits), default=0.0))
 
     def nearest(self, targets: Sequence[float]) -> Point:
@@ -72,8 +73,11 @@ class WidthGrid:
         widths: list[int] = []
         before = self.channels
         for stage, values, target in zip(self.stages, self.values, targets, strict=True):
-            before = next(width for width in outward(values, target) if stage.allows(before, width))
-            widths.append(before)
+            width = closest_of(values, target)
+            if not stage.allows(before, width):
+                width = next(other for other in outward(values, target) if stage.allows(before, other))
+            widths.append(width)
+            before = width
         return self.point(tuple(widths))
 
     @property
@@ -98,6 +102,14 @@ class WidthGrid:
             larger = bisect_left(values, point.widths[place] + 1)
             if larger < len(values):
                 yield place, self.point((*point.widths[:place], values[larger], *point.widths[place + 1 :]))
+
+
+def closest_of(values: Sequence[int], target: float) -> int:
+    """Of ascending values the nearest to the target, the smaller of equals: the first of `outward`."""
+    right = bisect_left(values, target)
+    if right == len(values) or (right and target - values[right - 1] <= values[right] - target):
+        return values[right - 1]
+    return values[right]
 
 
 def outward(values: Sequence[int], target: float) -> Iterator[int]:

@@ -90,6 +90,12 @@ class Space:
         """By how much the stem's widths grow, and the stages': found once, since there may be ten thousand of them."""
         return _step(self.stem_widths), _step(self.widths)
 
+    @cached_property
+    def _choices(self) -> Mapping[str, Sequence[tuple[str, tuple[Value, ...], int]]]:
+        """Of each block its choices: name, values, and by how much these grow."""
+        named = {block: self.choices[block].items() for block in self.blocks}
+        return {block: [(name, values, _step(values)) for name, values in items] for block, items in named.items()}
+
     def draw(self, picker: Picker) -> Draw:
         """One network as the picker chooses it."""
         kernel = _pick(picker, "stem.kernel", self.stem_kernels)
@@ -105,7 +111,8 @@ class Space:
 
     def _pick_block(self, picker: Picker, place: str) -> Pick:
         block = self.blocks[_pick_category(picker, f"{place}.block", tuple(range(len(self.blocks))))]
-        chosen = {name: _pick(picker, f"{place}.{block}.{name}", v) for name, v in self.choices[block].items()}
+        kinds = self._choices[block]
+        chosen = {name: _pick(picker, f"{place}.{block}.{name}", values, step) for name, values, step in kinds}
         return Pick(block, settings({**self.options[block], **chosen}))
 
     def names(self, draw: Draw) -> dict[str, Value]:

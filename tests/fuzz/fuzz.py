@@ -223,6 +223,8 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="nas-fuzz-") as made_folder:
         folder = Path(made_folder)
         os.environ["TMPDIR"] = tempfile.tempdir = made_folder
+        # torch makes a folder of its own when it is asked for an optimizer, wherever the environment has it.
+        os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(folder / "torch")
         sys.dont_write_bytecode = True
         (folder / "world").mkdir()
         world = make_world(folder / "world")

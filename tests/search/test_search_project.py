@@ -13,7 +13,7 @@ from nas.search.costs import Costs
 from nas.search.drawing import replayed
 from nas.search.profile import check_feasible
 from nas.search.project import BAND, project
-from nas.search.widths import outward
+from nas.search.widths import closest_of, outward
 from nas.study.budget import Budget
 from nas.study.space import Draw
 
@@ -234,6 +234,11 @@ def test_block_type_that_no_width_allows_gives_way_to_another():
 def test_impossible_budget_has_no_projection():
     costs = Costs(tiny(), BLOCKS, Budget(params=20))
     assert all(project(draw, costs) is None for draw in draws(tiny(), 10))
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, unique=True), st.floats(-5, 50))
+def test_closest_is_the_first_of_outward(values, target):
+    assert closest_of(sorted(values), target) == next(outward(sorted(values), target))
 
 
 def test_outward_gives_every_value_once_nearest_first():
