@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import click
@@ -129,7 +130,7 @@ def test_schema_of_any_length_is_told_in_a_line_that_is_not_long(world, nas):
         raw.execute("UPDATE nas_alembic_version SET version_num = ?", ("z" * 50_000,))
     told = nas("status")
     assert (told.code, len(told.err) < 2100) == (1, True)
-    assert told.err.endswith(f"is newer than {SCHEMA}; install a newer nas\n")
+    assert told.err.endswith("zzz... where the schema's version belongs\n")
 
 
 @pytest.mark.parametrize("words", [["--debug", "boom"], ["boom", "--debug"]])
@@ -191,7 +192,9 @@ sys.exit(main.main(["data"]))
 
 def test_interrupt_of_a_process_is_130():
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen([sys.executable, "-c", WAITING], **pipes)
+    # Whoever started the tests in the background may have had them ignore it.
+    heard = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen([sys.executable, "-c", WAITING], preexec_fn=heard, **pipes)
     assert process.stdout.readline() == "up\n"
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()

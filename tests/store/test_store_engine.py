@@ -77,7 +77,7 @@ def test_text_file_is_not_written_over(tmp_path):
 
 @pytest.mark.parametrize(
     ("version", "message"),
-    [("0000", "older than .*; run `nas db upgrade`"), ("9999", "newer than .*; install a newer nas")],
+    [("0001", "older than .*; run `nas db upgrade`"), ("9999", "newer than .*; install a newer nas")],
 )
 def test_other_schema_says_what_to_do(url, version, message):
     create_storage(url).close()
