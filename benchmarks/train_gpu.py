@@ -6,10 +6,10 @@
 `steps`: milliseconds of one training step on whole batches, forward and backward, by how it is computed (precision,
 memory format), started from Python or replayed as a CUDA graph; what the recording takes; and what `torch.compile`
 makes of the network and takes to do so, for one network. `whole`: images a second of a training of ours and of the
-plain loop, input included. `candidates`: images a second of as many trainings at once,
-each a process of its own as the workers of a search are, by one plan, recording included, validation apart; they
-take turns unless NVIDIA's multi-process service runs (`nvidia-cuda-mps-control -d`). Noise stands for CIFAR-10's
-images: the figures do not depend on it. Each measurement is a section of the results, the others stay as they are.
+plain loop, input included. `candidates`: images a second of as many trainings at once, each a process of its own as the
+workers of a search are, by one plan, recording included; they take turns unless NVIDIA's multi-process service runs
+(`nvidia-cuda-mps-control -d`). Noise stands for CIFAR-10's images: the figures do not depend on it. Each measurement is
+a section of the results, the others stay as they are.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ def serve(block: str, budget: int, batch: int, plan: Plan) -> None:
 
 
 def trained(one: Proposed, batches: Batches, recipe: Recipe, plan: Plan, seconds: float) -> dict[str, float]:
-    """Trainings for so long, recording and checkpoints included: the images shown, and the seconds of the clock."""
+    """Trainings for so long, recording included: the images shown, and the seconds of the clock."""
     begun, images = time.perf_counter(), 0
 
     def done() -> bool:

@@ -46,6 +46,22 @@ class Replayed:
         return self.loss
 
 
+class Recording:
+    """The step of a training, recorded anew where images of another shape are shown; it holds no network."""
+
+    def __init__(self) -> None:
+        self.shape: torch.Size | None = None
+        self.step: Replayed | None = None
+
+    def of(self, gradients: Gradients, network: nn.Module, like: tuple[Tensor, Tensor]) -> Gradients:
+        """The step for batches like this one, as `replayed` gives it."""
+        if like[0].shape != self.shape:
+            self.step = None  # the memory of the last one is free
+            found = replayed(gradients, network, *like)
+            self.shape, self.step = like[0].shape, found if isinstance(found, Replayed) else None
+        return self.step or gradients
+
+
 def replayed(gradients: Gradients, network: nn.Module, images: Tensor, labels: Tensor) -> Gradients:
     """The step recorded for batches like that of the images and labels; itself where it cannot be, or not on a GPU.
 
@@ -81,8 +97,8 @@ def _repeats(gradients: Gradients, network: nn.Module, batch: tuple[Tensor, Tens
     """Whether a step leaves what the host holds as it was; the first, in which kernels are made."""
     before, tensors = _held(network), _tensors(network)
     _on_a_stream(gradients, batch)
-    same = all(one is other for one, other in zip(tensors, _tensors(network), strict=False))
-    return before is not None and before == _held(network) and same and len(tensors) == len(_tensors(network))
+    same = [*map(id, tensors)] == [*map(id, _tensors(network))]
+    return same and before is not None and before == _held(network)
 
 
 def _without_waiting(gradients: Gradients, network: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor | None:

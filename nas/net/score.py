@@ -38,7 +38,7 @@ def evaluate(network: Network, batches: Iterable[Batch]) -> Score:
         losses.append(cross_entropy(scores, labels, reduction="sum"))
         count += len(labels)
     # Asked for at the end alone: a GPU is not waited for between batches.
-    return Score(int(sum(torch.stack(right).tolist())), count, sum(torch.stack(losses).tolist()) / count)
+    return Score(int(torch.stack(right).sum()), count, sum(torch.stack(losses).tolist()) / count)
 
 
 def loss_of(network: Network, images: Tensor, labels: Tensor, smoothing: float) -> Tensor:

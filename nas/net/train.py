@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -17,12 +17,12 @@ from nas.arch.recipe import Recipe, recipe_hash
 from nas.arch.record import COMPLETE, PRUNED, WAITING, EpochRecord, Plan
 from nas.errors import NasError, OutOfMemory, TrainingFailed
 from nas.net.average import Average
-from nas.net.batches import Batch, Batches, Size, mixed
+from nas.net.batches import Batch, Batches, mixed
 from nas.net.build import Network
 from nas.net.checkpoint import Checkpoint, checkpoint_bytes
 from nas.net.optimizer import optimizer_of, take_step
 from nas.net.plan import USUAL, as_laid_out, computing, laid_out
-from nas.net.replay import Gradients, Replayed, replayed
+from nas.net.replay import Recording
 from nas.net.resize import Sizes, sizes_of
 from nas.net.score import Score, evaluate, loss_of
 from nas.net.steps import MODULE
@@ -118,9 +118,7 @@ class _Training:
     sizes: Sizes
     seed: int
     history: list[EpochRecord]
-    step: Replayed | None = None
-    """The recorded step for images of the size last shown, where it was recorded."""
-    shown: tuple[Size | None] | None = None
+    recording: Recording = field(default_factory=Recording)
 
     def epoch(self, data: Batches, epoch: int, should_stop: Callable[[], bool]) -> float | None:
         """Show every image once; the mean loss of the batches, None where that was stopped on the way."""
@@ -128,7 +126,8 @@ class _Training:
         size = self.sizes(epoch)
         self.network.train()
         with _failures():
-            gradients = self.recorded(data, size)
+            on_gpu = self.device.type == "cuda"
+            gradients = self.recording.of(self.gradients, self.network, data.like(size)) if on_gpu else self.gradients
         torch.manual_seed(mixed(self.seed, epoch))
         look, stretch, looked = 0, LOOK_EVERY, time.perf_counter()
         for step, (images, labels) in enumerate(_guarded(data.epoch(self.seed, epoch, size))):
@@ -137,7 +136,7 @@ class _Training:
                 if should_stop():
                     return None
                 now = time.perf_counter()
-                stretch *= 2 if self.device.type == "cuda" and now - looked < LOOK_SECONDS else 1
+                stretch *= 2 if on_gpu and now - looked < LOOK_SECONDS else 1
                 look, looked = step + stretch, now
             done = (epoch - 1) * steps + step
             with _failures():
@@ -145,16 +144,6 @@ class _Training:
                 take_step(self.network, self.optimizer, self.recipe, done, self.recipe.epochs * steps)
                 self.average.update(done)
         return _check_finite(total.item() / steps, epoch)
-
-    def recorded(self, data: Batches, size: Size | None) -> Gradients:
-        """How the gradients of an epoch's batches are computed: on a GPU recorded, once for each size of images."""
-        if self.device.type != "cuda":
-            return self.gradients
-        if self.shown != (size,):
-            self.step = None  # the last size's memory is free
-            found = replayed(self.gradients, self.network, *data.like(size))
-            self.shown, self.step = (size,), found if isinstance(found, Replayed) else None
-        return self.step or self.gradients
 
     def gradients(self, images: Tensor, labels: Tensor) -> Tensor:
         """Put the gradients of a batch's loss in place of the last ones; gives the loss.
@@ -205,7 +194,7 @@ class _Training:
 
     def ended(self, state: str) -> Trained:
         """How it ended."""
-        device = f"{self.device}, graph" if self.step else str(self.device)
+        device = f"{self.device}, graph" if self.recording.step else str(self.device)
         return Trained(state, tuple(self.history), device, self.plan.precision)
 
 

@@ -9,11 +9,11 @@ import pytest
 import torch
 from torch import nn
 
-import nas.net.train as trainer
 from nas.arch.recipe import Recipe
 from nas.arch.record import COMPLETE, WAITING, Plan
 from nas.data.split import Split
 from nas.errors import OutOfMemory
+from nas.net import replay
 from nas.net.augment import Augmentation
 from nas.net.batches import make_batches
 from nas.net.build import build
@@ -43,12 +43,12 @@ def few(digits):
     return make_batches(split, 64, GPU, MOVED)
 
 
-def gradients_of(network):
+def gradients_of(network, loss_on=None):
     """A step as the trainer does it."""
 
     def gradients(images, labels):
         network.zero_grad()
-        loss = loss_of(network, images, labels, 0.0)
+        loss = loss_on(images, labels) if loss_on else loss_of(network, images, labels, 0.0)
         loss.backward()
         return loss.detach()
 
@@ -84,7 +84,7 @@ def test_recorded_training_ends_as_one_that_is_not_recorded(blocks, few, small, 
     ended = []
     for record in (True, False):
         if not record:
-            monkeypatch.setattr(trainer, "replayed", lambda gradients, *_: gradients)
+            monkeypatch.setattr(replay, "replayed", lambda gradients, *_: gradients)
         network = build(small, blocks, seed=1)
         trained = train(network, few, replace(SHORT, ema=0.9, clip=1.0), seed=1)
         assert trained.device == ("cuda:0, graph" if record else "cuda:0")
@@ -207,12 +207,7 @@ def test_step_that_a_recording_would_not_repeat_is_not_recorded(odd) -> None:
     network = nn.Sequential(nn.Conv2d(3, 8, 3), odd(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10)).to(GPU)
     images, labels = torch.randn(16, 3, 8, 8, device=GPU), torch.arange(16, device=GPU) % 10
 
-    def gradients(images, labels):
-        network.zero_grad()
-        loss = nn.functional.cross_entropy(network(images), labels)
-        loss.backward()
-        return loss.detach()
-
+    gradients = gradients_of(network, lambda images, labels: nn.functional.cross_entropy(network(images), labels))
     before = {name: value.clone() for name, value in network.state_dict().items()}
     states = random.getstate(), repr(np.random.get_state(legacy=False))
     step = replayed(gradients, network, images, labels)
@@ -228,12 +223,7 @@ def test_dropout_is_drawn_anew_at_each_replay() -> None:
     network = nn.Sequential(nn.Flatten(), nn.Dropout(0.5), nn.Linear(192, 10)).to(GPU).train()
     images, labels = torch.randn(16, 3, 8, 8, device=GPU), torch.arange(16, device=GPU) % 10
 
-    def gradients(images, labels):
-        network.zero_grad()
-        loss = nn.functional.cross_entropy(network(images), labels)
-        loss.backward()
-        return loss.detach()
-
+    gradients = gradients_of(network, lambda images, labels: nn.functional.cross_entropy(network(images), labels))
     step = replayed(gradients, network, images, labels)
     assert isinstance(step, Replayed)
     torch.manual_seed(3)
