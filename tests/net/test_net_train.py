@@ -75,6 +75,15 @@ def test_only_the_last_epoch_is_scored_where_that_is_asked_for(blocks, few, smal
     assert (once[2].accuracy, once[2].loss) == (always[2].accuracy, always[2].loss)
 
 
+def test_whether_to_stop_is_asked_every_eight_batches(blocks, digits, small) -> None:
+    parts = digits.train_images[:160], digits.train_labels[:160]
+    data = make_batches(Split(*parts, digits.validation_images[:8], digits.validation_labels[:8]), 4)
+    asked = []
+    recipe = replace(SHORT, epochs=1, batch_size=4)
+    train(build(small, blocks), data, recipe, seed=0, should_stop=lambda: bool(asked.append(1)))
+    assert len(asked) == 40 // 8
+
+
 def test_network_is_gone_with_the_last_who_holds_it(blocks, few, small) -> None:
     gc.collect()
     gc.disable()  # a worker trains one after the other, and big ones would wait for a collection that is seldom whole

@@ -173,3 +173,4 @@ def test_uneven_numbers_are_categories_and_even_ones_a_range():
     space(["grouped"], widths=[8, 16, 24], stages=[1]).draw(Kinds(random.Random(0)))
     assert asked["stage1.width"] == (8, 24, 8)
     assert asked["stage1.grouped.groups"] == (2, 4, 8, 32)
+    assert asked["stage1.grouped.kernel"] == (3, 5, 2)
