@@ -21,7 +21,6 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from itertools import product
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -176,6 +175,12 @@ def shown(limits: Mapping[str, float]) -> str:
     return " ".join(f"{name} <= {value:,.0f}" for name, value in limits.items()) or "no limit"
 
 
+def write(output: Path, found: Mapping[str, Any]) -> None:
+    """Put what samplers found beside what the file tells of others."""
+    kept = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
+    output.write_text(json.dumps({**kept, **found}, indent=2) + "\n", encoding="utf-8")
+
+
 def main() -> int:
     """Replay, print a line each, and write them where that is asked for."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -186,7 +191,7 @@ def main() -> int:
     parser.add_argument("--evaluations", type=int, default=150)
     parser.add_argument("--batch", type=int, default=1, help="asks at a time, as so many workers make")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--output", type=Path, help="write the results here, as JSON")
+    parser.add_argument("--output", type=Path, help="write the results here, as JSON; other samplers' stay")
     given = parser.parse_args()
     names = given.samplers.split(",")
     if unknown := [name for name in names if name not in SAMPLERS]:
@@ -195,18 +200,17 @@ def main() -> int:
         cases = [(path, limits) for path in given.tables for limits in limits_of(given.limit, read_table(path))]
     except TableError as error:
         parser.error(str(error))
-    results: dict[str, Any] = {}
-    with ProcessPoolExecutor(given.jobs) as pool:
-        for (path, limits), name in product(cases, names):
-            place = f"{read_table(path).name}, {shown(limits)}"
-            asked = [Case(path, limits, name, seed, given.evaluations, given.batch) for seed in range(given.seeds)]
-            one = summary(list(pool.map(replay, asked)), given.evaluations)
-            results.setdefault(place, {})[name] = one
-            print(f"{place:42} {name:16} {json.dumps(one)}", flush=True)
     told = {**provenance(), "seeds": given.seeds, "evaluations": given.evaluations, "batch": given.batch}
-    text = json.dumps({**told, "results": results}, indent=2) + "\n"
-    if given.output is not None:
-        given.output.write_text(text, encoding="utf-8")
+    with ProcessPoolExecutor(given.jobs) as pool:
+        for name in names:
+            tables: dict[str, Any] = {}
+            for path, limits in cases:
+                place = f"{read_table(path).name}, {shown(limits)}"
+                asked = [Case(path, limits, name, seed, given.evaluations, given.batch) for seed in range(given.seeds)]
+                tables[place] = summary(list(pool.map(replay, asked)), given.evaluations)
+                print(f"{place:42} {name:16} {json.dumps(tables[place])}", flush=True)
+            if given.output is not None:
+                write(given.output, {name: {**told, "tables": tables}})
     return 0
 
 

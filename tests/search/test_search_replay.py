@@ -53,14 +53,24 @@ def test_unknown_table_is_replayed_under_its_limits(table, tmp_path):
     words = ["--seeds", 3, "--evaluations", 30, "--samplers", "ours,random,local,evolution", "--jobs", 1]
     done = replayed("--tables", table, "--limit", "none", "--limit", "params=300", *words, "--output", output)
     assert done.returncode == 0, done.stderr
-    results = json.loads(output.read_text())["results"]
-    assert list(results) == ["widths, no limit", "widths, params <= 300"]
-    for samplers in results.values():
-        assert list(samplers) == ["ours", "random", "local", "evolution"]
-        ours = samplers["ours"]
+    results = json.loads(output.read_text())
+    assert list(results) == ["ours", "random", "local", "evolution"]
+    assert {(one["seeds"], one["evaluations"], one["batch"]) for one in results.values()} == {(3, 30, 1)}
+    for place in ("widths, no limit", "widths, params <= 300"):
+        ours = results["ours"]["tables"][place]
         assert (ours["wasted"], ours["never"], ours["under_best"]["50"]) == (0, 0, 0)
-        assert ours["until_top"] < samplers["random"]["until_top"]
-    assert results["widths, params <= 300"]["random"]["wasted"] > 0.2
+        assert ours["until_top"] < results["random"]["tables"][place]["until_top"]
+    assert results["random"]["tables"]["widths, params <= 300"]["wasted"] > 0.2
+
+
+def test_results_of_other_samplers_stay(table, tmp_path):
+    output = tmp_path / "found.json"
+    for name, seeds in (("random", 2), ("local", 1), ("random", 1)):
+        words = ["--seeds", seeds, "--evaluations", 5, "--jobs", 1, "--output", output]
+        done = replayed("--tables", table, "--samplers", name, *words)
+        assert done.returncode == 0, done.stderr
+    results = json.loads(output.read_text())
+    assert {name: one["seeds"] for name, one in results.items()} == {"random": 1, "local": 1}
 
 
 @pytest.mark.parametrize(
