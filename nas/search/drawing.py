@@ -82,9 +82,12 @@ def flat(distributions: Mapping[str, BaseDistribution]) -> Drawing:
     """The drawing of a space where every choice is always made. Raises ValueError for what is neither kind."""
     for name, one in distributions.items():
         values_of(one, name)
+    # Equal ones are one object: to tell that they are equal takes Optuna long.
+    first: dict[BaseDistribution, BaseDistribution] = {}
+    once = {name: first.setdefault(one, one) for name, one in distributions.items()}
 
     def draw(picker: Chooser) -> None:
-        for name, one in distributions.items():
+        for name, one in once.items():
             picker.suggest(name, one)
 
     return draw

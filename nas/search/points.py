@@ -11,6 +11,7 @@ from typing import Any
 
 from nas.arch.record import written
 from nas.search.drawing import Drawing, Point, drawn, neighbours, replayed
+from nas.search.pooled import with_means
 from nas.search.surrogate import Encoder, Floats, logarithms
 
 POOL, DRAWS, FRESH = 500, 2_000, 2
@@ -51,8 +52,8 @@ class Made:
 Make = Callable[[Mapping[str, Any]], Made | None]
 """What a draw becomes; None where nothing can be made of it."""
 
-Alike = Callable[[Mapping[str, Any]], Point]
-"""The choices of a point as they are compared with those of others, where that is not as they are named."""
+Alike = Callable[[Point], Point]
+"""A point as it is compared with others: not by its names alone."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +70,7 @@ class Seen:
     use: float
     trends: tuple[tuple[float, ...], ...]
     encoder: Encoder
-    alike: Alike | None
+    alike: Alike
 
     @cached_property
     def written(self) -> int:
@@ -79,7 +80,7 @@ class Seen:
     @cached_property
     def compared(self) -> Point:
         """Its choices as they are compared with those of others."""
-        return self.alike(self.point.named) if self.alike else self.point
+        return self.alike(self.point)
 
     @cached_property
     def vector(self) -> Floats:
@@ -91,7 +92,7 @@ class Points:
     """The points of a space, made and limited; those within the limits that a sampler has not taken are to be had."""
 
     def __init__(
-        self, draw: Drawing, make: Make, limits: Costs, generator: random.Random, alike: Alike | None = None
+        self, draw: Drawing, make: Make, limits: Costs, generator: random.Random, alike: Alike = with_means
     ) -> None:
         self.draw, self.make, self.limits, self.random, self.alike = draw, make, limits, generator, alike
         self.encoder = Encoder()

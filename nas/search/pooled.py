@@ -2,7 +2,8 @@
 
 A sampler's names tell the kernel of one block type from that of another, and of one stage from that of the next: a few
 dozen trainings then say nothing of kernels. Here kernels of one stage are one choice, and what is chosen in several
-places stands beside once more as its mean over the network, block types as their shares.
+places stands beside once more as its mean over the network, block types as their shares. In anybody's space what is
+chosen from the same values is taken for the same kind.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from itertools import pairwise
 from typing import Any
 
@@ -17,7 +19,7 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from nas.arch.record import Value
 from nas.search.choices import BLOCK, DEPTH, KERNEL, STAGES, chosen
-from nas.search.drawing import Point, place_of
+from nas.search.drawing import Point, place_of, values_of
 from nas.study.space import Space
 
 LEVELS = 32
@@ -57,19 +59,44 @@ class Pooled:
             found[name], distributions[name] = value, self.distributions[choice.kind]
             pooled[choice.kind].append(value)
         for kind, values in pooled.items():
-            for name, level in self._means(kind, values):
-                found[name], distributions[name] = level, _SHARE
-        return Point(found, distributions)
+            distribution = self.distributions[kind]
+            if kind == BLOCK or (isinstance(distribution, IntDistribution) and kind not in _ONCE):
+                found |= _means(kind, distribution, values)
+        return _beside(found, distributions)
 
-    def _means(self, kind: str, values: Sequence[Value]) -> list[tuple[str, int]]:
-        """Where the mean of ordered values lies between the first and the last, or the share of each block type."""
-        distribution = self.distributions[kind]
-        if isinstance(distribution, IntDistribution) and kind not in _ONCE:
-            places = [place_of(distribution, value) for value in values]
-            return [(f"mean {kind}", round(LEVELS * sum(places) / len(places)))]
-        if kind == BLOCK:
-            return [(f"share {name}", round(LEVELS * values.count(name) / len(values))) for name in self.space.blocks]
-        return []
+    def again(self, point: Point) -> Point:
+        """The point of a network, from its point as it is drawn."""
+        return self.point(point.named)
+
+
+def with_means(point: Point) -> Point:
+    """A point of anybody's space, with the mean of what is chosen from the same values in several places."""
+    places: dict[BaseDistribution, list[Any]] = defaultdict(list)
+    for name, distribution in point.distributions.items():
+        places[distribution].append(point.named[name])
+    found = dict(point.named)
+    for distribution, values in places.items():
+        if len(values) > 1:
+            found |= _means(_kind(distribution), distribution, values)
+    return _beside(found, dict(point.distributions))
+
+
+@lru_cache(maxsize=1_000)
+def _kind(distribution: BaseDistribution) -> str:
+    return repr(distribution)
+
+
+def _beside(named: dict[str, Any], distributions: dict[str, BaseDistribution]) -> Point:
+    """A point with its means, the names without a distribution."""
+    return Point(named, {name: distributions.get(name, _SHARE) for name in named})
+
+
+def _means(kind: str, distribution: BaseDistribution, values: Sequence[Any]) -> dict[str, int]:
+    """Where the mean of ordered values lies between the first and the last, or the share of each category."""
+    if isinstance(distribution, IntDistribution):
+        places = [place_of(distribution, value) for value in values]
+        return {f"mean {kind}": round(LEVELS * sum(places) / len(places))}
+    return {f"share {kind} {one}": round(LEVELS * values.count(one) / len(values)) for one in values_of(distribution)}
 
 
 def _distribution(values: Sequence[Value]) -> BaseDistribution:

@@ -1,4 +1,4 @@
-"""Our own sampler: points of the highest order, edits of the first, neighbours of the best and a model, by turns."""
+"""Our own sampler: points of the highest order, edits of the first, and a model's choice of neighbours, by turns."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ from optuna.trial import FrozenTrial, TrialState
 from nas.search.drawing import Drawing, Point, any_of, flat
 from nas.search.memory import rank_correlation
 from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen
+from nas.search.pooled import with_means
 from nas.search.surrogate import Floats, Surrogate, stacked
 
 FIRST_IN_ORDER = 3
 """The search begins with so many points of the highest order."""
 
-EARLY = 40
-"""Of the first so many points two in five are edits of the very first: each tries a choice by itself."""
+EARLY = 37
+"""Of so many points after these every other one is an edit of the very first: each tries a choice by itself."""
 
 PARENTS, FROM_PARENTS, FROM_POOL = 5, 120, 60
 """The candidates of the model: neighbours of the best few, points standing by, and those of the highest order."""
@@ -53,7 +54,7 @@ class BudgetSampler(BaseSampler):
 
     `space`: distributions by name, or a function that asks whatever it is given for its choices as an objective asks a
     trial; None: what the trials before have in common. `cost` tells costs by name, `macs` among them where it can;
-    `make`, instead, also says what a draw becomes, and in which orders; `alike` how choices are compared with others.
+    `make`, instead, also says what a draw becomes, and in which orders; `alike` how points are compared with others.
     Nothing over a limit is proposed as long as something else is found.
     """
 
@@ -63,7 +64,7 @@ class BudgetSampler(BaseSampler):
         *,
         cost: Callable[[Mapping[str, Any]], Costs] | None = None,
         make: Make | None = None,
-        alike: Alike | None = None,
+        alike: Alike = with_means,
         limits: Costs | None = None,
         seed: int = 0,
     ) -> None:
@@ -179,26 +180,24 @@ class BudgetSampler(BaseSampler):
     def _chosen(self, points: Points) -> Seen | None:
         """A point within the limits that is not taken; None where none is found.
 
-        Several ways take turns, since none is good in every space; early on also edits of the first point, and the next
-        ones in order.
+        Early on every other one is an edit of the first point; of the model's the next is by turns the one that is
+        expected to surpass the best most, and the best of a draw, so that it does not stay beside what it knows.
         """
         points.refresh()
-        found, count = None, points.count
-        if count >= FIRST_IN_ORDER:
-            place = count - FIRST_IN_ORDER
-            found = self._early(points, place % 5) if count < EARLY else self._late(points, place % 2)
+        found, turn = None, points.count - FIRST_IN_ORDER
+        if 0 <= turn < EARLY:
+            editing, turn = turn % 2 == 0, turn // 2
+            found = self._edit_of_first(points) if editing else None
+        if found is None and turn >= 0:
+            found = self._of_model(points, surpassing=turn % 2 == 0)
         found = found or next(points.new(points.pool), None) or self._beside_the_best(points)
         return found or next(points.new(points.drawn(LAST_DRAWS)), None)
 
-    def _early(self, points: Points, turn: int) -> Seen | None:
-        if turn in (0, 2) and points.pool:
-            return points.any_new(points.around(points.pool[0]))
-        return None if turn == 1 else self._late(points, turn)
-
-    def _late(self, points: Points, turn: int) -> Seen | None:
-        if turn % 2:
-            return self._beside_the_best(points)
-        return self._of_model(points) if self.best else points.any_new(points.pool)
+    def _edit_of_first(self, points: Points) -> Seen | None:
+        wanted = list(points.new(points.around(points.pool[0]))) if points.pool else []
+        if not wanted or not self.best:
+            return self.random.choice(wanted) if wanted else None
+        return self._most_surpassing(points, wanted)
 
     def _beside_the_best(self, points: Points) -> Seen | None:
         """Of the neighbours of the best that has new ones, the one of the highest order."""
@@ -208,28 +207,39 @@ class BudgetSampler(BaseSampler):
                 return max(new, key=points.order)
         return None
 
-    def _of_model(self, points: Points) -> Seen | None:
-        """The best of the candidates in one draw of the model."""
+    def _of_model(self, points: Points, *, surpassing: bool) -> Seen | None:
+        """The model's choice of its candidates; while nothing is known the next in order, or any."""
+        if not self.best:
+            return None if surpassing else points.any_new(points.pool)
         wanted = self._candidates(points)
         if not wanted:
             return None
+        return self._most_surpassing(points, wanted) if surpassing else self._best_of_a_draw(points, wanted)
+
+    def _most_surpassing(self, points: Points, wanted: list[Seen]) -> Seen:
+        return wanted[int(np.argmax(self.surrogate.improvement(*self._told(points, wanted))))]
+
+    def _best_of_a_draw(self, points: Points, wanted: list[Seen]) -> Seen:
+        mean, covariance = self.surrogate.posterior(*self._told(points, wanted))
+        covariance[np.diag_indices_from(covariance)] += JITTER
+        draw = mean + np.linalg.cholesky(covariance) @ self.numbers.standard_normal(len(wanted))
+        return wanted[int(np.argmax(draw))]
+
+    def _told(
+        self, points: Points, wanted: list[Seen]
+    ) -> tuple[tuple[Floats, Floats], Floats, tuple[Floats, Floats], int]:
+        """What the model is told: points known and their values, points wanted, and how many choices a point has."""
         known = self._known()
         if self.usual is None:
             usual = np.array([one.trends[points.by] for one in points.pool or wanted])
             self.usual = usual.mean(0), usual.std(0) + 1e-9
         middle, spread = self.usual
 
-        everything = [*(seen for seen, _ in known), *wanted]
+        everything, count = [*(seen for seen, _ in known), *wanted], len(known)
         vectors = stacked([one.vector for one in everything], points.encoder)
         trends = (np.array([one.trends[points.by] for one in everything]) - middle) / spread
-        choices, count = max(len(one.compared.named) for one in wanted), len(known)
-        values = np.array([value for _, value in known])
-        mean, covariance = self.surrogate.posterior(
-            (vectors[:count], trends[:count]), values, (vectors[count:], trends[count:]), choices
-        )
-        covariance[np.diag_indices_from(covariance)] += JITTER
-        draw = mean + np.linalg.cholesky(covariance) @ self.numbers.standard_normal(len(wanted))
-        return wanted[int(np.argmax(draw))]
+        values, choices = np.array([value for _, value in known]), max(len(one.compared.named) for one in wanted)
+        return (vectors[:count], trends[:count]), values, (vectors[count:], trends[count:]), choices
 
     def _candidates(self, points: Points) -> list[Seen]:
         near = {other.key: other for one, _ in self.best[:PARENTS] for other in points.new(points.around(one))}

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 from scipy.linalg import cho_solve, cholesky, solve_triangular
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from nas.search.drawing import Point, place_of, values_of
 
@@ -27,6 +27,9 @@ MOST_LEVELS = 32
 
 SPREAD = 1.5
 """The distance of the first from the last of ordered values; of two categories it is 1."""
+
+LEAST_VARIANCE = 1e-9
+"""Less is rounding."""
 
 FIRST_FIT = 10
 """From so many trainings on the process is fitted to them; before, it is as experience has it."""
@@ -112,52 +115,92 @@ class Surrogate:
         """
         return self.of_scores(known, ranked_scores(values), wanted, choices)
 
+    def improvement(
+        self, known: tuple[Floats, Floats], values: Floats, wanted: tuple[Floats, Floats], choices: float
+    ) -> Floats:
+        """By how much each wanted point (M,) is expected to surpass the best value, in standard scores of ranks."""
+        scores = ranked_scores(values)
+        mean, variance = self.of_scores(known, scores, wanted, choices, joint=False)
+        deviation = np.sqrt(np.maximum(variance, LEAST_VARIANCE))
+        above = (mean - scores.max()) / deviation
+        found: Floats = deviation * (above * ndtr(above) + np.exp(-0.5 * above**2) / np.sqrt(2 * np.pi))
+        return found
+
     def of_scores(
-        self, known: tuple[Floats, Floats], scores: Floats, wanted: tuple[Floats, Floats], choices: float
+        self,
+        known: tuple[Floats, Floats],
+        scores: Floats,
+        wanted: tuple[Floats, Floats],
+        choices: float,
+        *,
+        joint: bool = True,
     ) -> tuple[Floats, Floats]:
-        """The same of standard scores that are not ranks, in units of these."""
+        """The same of standard scores that are not ranks, in units of these; not `joint`: variances (M,) alone."""
+        pairs = _Pairs.between(known, known, choices)
         if len(scores) >= FIRST_FIT and len(scores) >= 1.2 * self.fitted:
-            self.setting, self.fitted = _fit(known, scores, choices), len(scores)
+            self.setting, self.fitted = _fit(pairs, known[1], scores), len(scores)
         setting = self.setting
-        factor, scaled, scale = _solved(setting, known, scores, choices)
-        across = _likeness(setting, wanted, known, choices)
-        within = _likeness(setting, wanted, wanted, choices)
+        factor, scaled, scale = _solved(setting, pairs, known[1], scores)
+        across = _Pairs.between(wanted, known, choices).likeness(setting)
         half = solve_triangular(factor, across.T, lower=True, check_finite=False)
-        return across @ scaled + _trend(setting, wanted[1]), scale * (within - half.T @ half)
+        mean = across @ scaled + _trend(setting, wanted[1])
+        if joint:
+            return mean, scale * (_Pairs.between(wanted, wanted, choices).likeness(setting) - half.T @ half)
+        return mean, scale * (_Pairs.with_itself(wanted, choices).likeness(setting) - (half**2).sum(0))
 
 
-def _fit(known: tuple[Floats, Floats], scores: Floats, choices: float) -> Setting:
+@dataclass(frozen=True)
+class _Pairs:
+    """Of pairs of points (N, M): the share of choices in common, squared distances, and products of their costs."""
+
+    shared: Floats
+    apart: Floats
+    slopes: Floats
+    near: dict[float, Floats] = field(default_factory=dict)
+    """How near they are, by how fast that falls with distance."""
+
+    @classmethod
+    def between(cls, ones: tuple[Floats, Floats], others: tuple[Floats, Floats], choices: float) -> _Pairs:
+        """Each one with each other one."""
+        (a, a_costs), (b, b_costs) = ones, others
+        shared: Floats = 2 * (a @ b.T)
+        apart = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - shared, 0.0)
+        return cls(shared / choices, apart, a_costs @ b_costs.T)
+
+    @classmethod
+    def with_itself(cls, ones: tuple[Floats, Floats], choices: float) -> _Pairs:
+        """Each one with itself alone (N,)."""
+        a, costs = ones
+        return cls(2 * (a**2).sum(1) / choices, np.zeros(len(a)), (costs**2).sum(1))
+
+    def likeness(self, setting: Setting) -> Floats:
+        """The covariance of what two points reach, but for its scale."""
+        if setting.fall not in self.near:
+            self.near[setting.fall] = np.exp(-setting.fall * self.apart)
+        alike = setting.additive * self.shared + (1 - setting.additive) * self.near[setting.fall]
+        return (1 - setting.noise) * alike + _SLOPES * setting.trend * self.slopes + _OFFSET
+
+
+def _fit(pairs: _Pairs, costs: Floats, scores: Floats) -> Setting:
     """The setting under which the values are likeliest."""
     settings = [Setting(*alike, noise, trend) for alike, noise, trend in product(_ALIKE, _NOISE, _TREND)]
-    return max(settings, key=lambda one: _likelihood(one, known, scores, choices))
+    return max(settings, key=lambda one: _likelihood(one, pairs, costs, scores))
 
 
-def _likelihood(setting: Setting, known: tuple[Floats, Floats], scores: Floats, choices: float) -> float:
-    factor, _, scale = _solved(setting, known, scores, choices)
+def _likelihood(setting: Setting, pairs: _Pairs, costs: Floats, scores: Floats) -> float:
+    factor, _, scale = _solved(setting, pairs, costs, scores)
     log_scale = float(np.log(scale))
     return -0.5 * len(scores) * log_scale - float(np.log(np.diag(factor)).sum()) - 0.5 * log_scale**2
 
 
-def _solved(
-    setting: Setting, known: tuple[Floats, Floats], scores: Floats, choices: float
-) -> tuple[Floats, Floats, float]:
+def _solved(setting: Setting, pairs: _Pairs, costs: Floats, scores: Floats) -> tuple[Floats, Floats, float]:
     """Cholesky's factor (N, N) of the likeness of what is known, its inverse times the values, their scale."""
-    covariance = _likeness(setting, known, known, choices)
+    covariance = pairs.likeness(setting)
     covariance[np.diag_indices_from(covariance)] += setting.noise
     factor = cholesky(covariance, lower=True, check_finite=False)
-    rest = scores - _trend(setting, known[1])
+    rest = scores - _trend(setting, costs)
     scaled = cho_solve((factor, True), rest, check_finite=False)
     return factor, scaled, (float(rest @ scaled) + 2) / (len(scores) + 2)
-
-
-def _likeness(setting: Setting, ones: tuple[Floats, Floats], others: tuple[Floats, Floats], choices: float) -> Floats:
-    (a, a_costs), (b, b_costs) = ones, others
-    shared: Floats = 2 * (a @ b.T)
-    apart = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - shared, 0.0)
-    alike = setting.additive * (shared / choices) + (1 - setting.additive) * np.exp(-setting.fall * apart)
-    slopes = _SLOPES * setting.trend * (a_costs @ b_costs.T)
-    found: Floats = (1 - setting.noise) * alike + slopes + _OFFSET
-    return found
 
 
 def _trend(setting: Setting, costs: Floats) -> Floats:

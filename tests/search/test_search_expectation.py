@@ -75,7 +75,7 @@ def test_points_have_one_kernel_a_stage_and_means_over_stages():
     kernels = [dict(stage[0].settings)["kernel"] for stage in draw.skeleton.stages]
     assert [found["stage1.kernel"], found["stage2.kernel"]] == kernels
     assert found["mean kernel"] == round(LEVELS * (sum(kernels) / 2 - 3) / 4)
-    assert (found["share stacked"], found["share grouped"]) == (LEVELS / 2, 0)
+    assert (found["share block stacked"], found["share block grouped"]) == (LEVELS / 2, 0)
     assert not {"mean stages", "mean stem.width", "mean stem.kernel"} & set(found)
 
 

@@ -9,8 +9,11 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution, Int
 from optuna.trial import TrialState
 
 from nas.search import points
+from nas.search.drawing import Point
 from nas.search.points import Made
+from nas.search.pooled import LEVELS, with_means
 from nas.search.sampler import BudgetSampler
+from nas.search.surrogate import Surrogate
 
 FLAT = {
     "kind": CategoricalDistribution(["a", "b", "c"]),
@@ -261,28 +264,63 @@ def away_from_the_first(asks):
     return [trial.params for trial in study.trials]
 
 
-def test_early_on_two_in_five_are_edits_of_the_dearest_and_later_none():
+def test_first_three_are_the_dearest_then_every_other_one_is_an_edit_of_the_first_and_later_none():
     asked = away_from_the_first(60)
+    assert [sum(named.values()) for named in asked[:3]] == [66, 65, 65]
     far = [apart(named, asked[0]) for named in asked]
-    assert [far[place] for place in range(3, 40) if (place - 3) % 5 in (0, 2)] == [1] * 15
+    assert far[3:40:2] == [1] * 19
     assert 1 not in far[40:]
 
 
-def test_early_on_one_in_five_is_the_next_dearest_and_later_none():
-    used = [sum(named.values()) for named in away_from_the_first(60)]
-    assert used[:3] == [66, 65, 65]
-    assert min(used[place] for place in range(4, 40, 5)) >= 64
-    assert max(used[40:]) < 64
+def test_model_by_turns_surpasses_the_best_and_draws(monkeypatch):
+    turns = []
+    for name in ("improvement", "posterior"):
+        told = getattr(Surrogate, name)
+        monkeypatch.setattr(Surrogate, name, lambda *args, name=name, told=told: turns.append(name) or told(*args))
+    away_from_the_first(50)
+    edit, surpass, draw = "improvement", "improvement", "posterior"
+    assert turns[:37] == [*[edit, surpass, edit, draw] * 9, edit]
+    assert turns[37:] == [draw, surpass] * 5
+
+
+def test_edit_of_the_first_is_the_one_that_the_model_expects_most_of():
+    """Each choice is best at its middle, and each edit there tells of the others: they have the same values."""
+    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(40):
+        trial = ask(study, WIDE)
+        study.tell(trial, sum(value in (5, 6) for value in trial.params.values()))
+    first, *others = (trial.params for trial in study.trials)
+    edits = [named for named in others if apart(first, named) == 1]
+    good = [any(value in (5, 6) for value in named.values()) for named in edits]
+    assert sum(good) > 2 * len(good) * 2 / 11
 
 
 def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
     sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    first, *others = (ask(study, WIDE).params for _ in range(40))
+    first, *others = (ask(study, WIDE).params for _ in range(43))
     used = [sum(named.values()) for named in others]
-    assert sum(apart(first, named) == 1 for named in others) >= 15
-    assert sum(macs >= 64 for macs in used) >= 10
-    assert sum(macs < 50 for macs in used) >= 5
+    assert sum(apart(first, named) == 1 for named in others) >= 20
+    assert sum(macs >= 64 for macs in used) >= 11
+    assert sum(macs < 50 for macs in used) >= 7
+
+
+def test_what_is_chosen_from_the_same_values_counts_once_more_by_its_mean():
+    point = Point(
+        {"a": 1, "b": 3, "c": "x", "d": "y", "e": "y", "f": 2},
+        {
+            **dict.fromkeys("ab", IntDistribution(1, 5)),
+            **dict.fromkeys("cde", CategoricalDistribution(["x", "y"])),
+            "f": IntDistribution(1, 6),
+        },
+    )
+    found = with_means(point)
+    assert point.named.items() <= found.named.items()
+    assert point.distributions.items() <= found.distributions.items()
+    means = {value for name, value in found.named.items() if name not in point.named}
+    assert means == {round(LEVELS / 4), round(LEVELS / 3), round(LEVELS * 2 / 3)}
+    assert len(found.named) == len(point.named) + 3
 
 
 def test_points_are_ordered_in_the_way_that_ranks_best_what_was_reached():

@@ -7,7 +7,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
 from nas.search.drawing import drawn, flat, neighbours, replayed
-from nas.search.surrogate import Encoder, Surrogate, stacked
+from nas.search.surrogate import Encoder, Setting, Surrogate, ranked_scores, stacked
 
 SPACE = flat({"block": CategoricalDistribution(["x", "y", "z"]), "width": IntDistribution(1, 9)})
 
@@ -62,6 +62,27 @@ def test_expectation_follows_what_is_known():
     assert spread[4] > spread[0]
     assert np.allclose(covariance, covariance.T)
     assert np.linalg.eigvalsh(covariance).min() > -1e-8
+
+
+def test_improvement_is_what_draws_surpass_the_best_value_by_on_average():
+    known = points(*[(block, width) for block in "xyz" for width in (1, 3, 5, 7)])
+    values = np.array([10.0 * (one.named["block"] == "y") - abs(one.named["width"] - 5) for one in known])
+    places = vectors([*known, *points(("y", 6), ("y", 9), ("x", 4), ("z", 9))])
+    costs, split = np.zeros((len(places), 0)), len(known)
+    told = (places[:split], costs[:split]), values, (places[split:], costs[split:]), 2
+    mean, covariance = Surrogate().posterior(*told)
+    draws = np.random.default_rng(0).multivariate_normal(mean, covariance, size=200_000)
+    surpassed = np.maximum(draws - ranked_scores(values).max(), 0).mean(0)
+    assert Surrogate().improvement(*told) == pytest.approx(surpassed, rel=0.05, abs=2e-4)
+    assert surpassed.max() > 0.05
+
+
+def test_improvement_of_a_point_that_is_known_for_sure_is_nothing():
+    surrogate = Surrogate(Setting(noise=1e-12))
+    places = vectors(points(("x", 1), ("y", 5)))
+    costs = np.zeros((2, 0))
+    [found] = surrogate.improvement((places, costs), np.array([0.1, 0.9]), (places[1:], costs[1:]), 2)
+    assert 0 <= found < 1e-4
 
 
 def test_before_anything_is_known_more_macs_are_better():
