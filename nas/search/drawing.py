@@ -142,9 +142,13 @@ def replayed(draw: Callable[[Chooser], Drawn], named: Mapping[str, Any]) -> tupl
     return draw(picker), picker.point
 
 
-def neighbours(draw: Drawing, point: Point, generator: random.Random) -> Iterator[Point]:
-    """The points that differ from this one in one choice, and in what that choice brings with it (drawn at random)."""
-    for name, value in edits(point):
+def neighbours(draw: Drawing, point: Point, generator: random.Random, most: int | None = None) -> Iterator[Point]:
+    """The points that differ from this one in one choice, and in what that choice brings with it (drawn at random).
+
+    Of more than `most` edits so many at random.
+    """
+    found = list(edits(point))
+    for name, value in found if most is None or len(found) <= most else generator.sample(found, most):
         yield _edited(draw, {**point.named, name: value}, _at_random(generator))
 
 

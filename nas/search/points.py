@@ -105,7 +105,7 @@ class Points:
         self._standing: set[int] = set()
         self._filled = False
         self._made: dict[Hashable, Seen | None] = {}
-        self._around: dict[int, list[Seen]] = {}
+        self._around: dict[tuple[int, int | None], list[Seen]] = {}
 
     @property
     def count(self) -> int:
@@ -178,16 +178,17 @@ class Points:
             if one is not None:
                 yield one
 
-    def around(self, one: Seen) -> list[Seen]:
-        """The points within the limits that are one edit away, as made."""
-        if one.key not in self._around:
+    def around(self, one: Seen, most: int | None = None) -> list[Seen]:
+        """The points within the limits that are one edit away, as made; of more than `most` edits so many at random."""
+        place = one.key, most
+        if place not in self._around:
             if len(self._around) >= MOST_AROUND:
                 self._around.clear()
-            looked = (self._of(other) for other in neighbours(self.draw, one.point, self.random))
+            looked = (self._of(other) for other in neighbours(self.draw, one.point, self.random, most))
             found = {other.key: other for other in looked if other is not None and other.use <= 1}
             found.pop(one.key, None)
-            self._around[one.key] = list(found.values())
-        return self._around[one.key]
+            self._around[place] = list(found.values())
+        return self._around[place]
 
     def refresh(self) -> None:
         """Have points within the limits stand by, those of the highest order among them; later add a few new ones."""

@@ -27,8 +27,8 @@ FIRST_IN_ORDER = 3
 EARLY = 37
 """Of so many points after these every other one is an edit of the very first: each tries a choice by itself."""
 
-PARENTS, FROM_PARENTS, FROM_POOL = 5, 120, 60
-"""The candidates of the model: neighbours of the best few, points standing by, and those of the highest order."""
+PARENTS, EDITS, FROM_POOL = 5, 24, 60
+"""The candidates of the model: edits of each of the best few, points standing by, and those of the highest order."""
 
 REMEMBERED = 100
 """The model is built on so many of the best trainings and as many of the latest: its cost does not grow."""
@@ -242,10 +242,9 @@ class BudgetSampler(BaseSampler):
         return (vectors[:count], trends[:count]), values, (vectors[count:], trends[count:]), choices
 
     def _candidates(self, points: Points) -> list[Seen]:
-        near = {other.key: other for one, _ in self.best[:PARENTS] for other in points.new(points.around(one))}
-        beside = self._some(list(near.values()), FROM_PARENTS)
+        beside = (other for one, _ in self.best[:PARENTS] for other in points.around(one, EDITS))
         others = [*points.pool[:FROM_TOP], *self._some(points.pool[FROM_TOP:], FROM_POOL)]
-        return list({one.key: one for one in [*beside, *points.new(others)]}.values())
+        return list({one.key: one for one in points.new([*beside, *others])}.values())
 
     def _some(self, points: list[Seen], count: int) -> list[Seen]:
         return points if len(points) <= count else self.random.sample(points, count)

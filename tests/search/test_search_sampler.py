@@ -283,17 +283,21 @@ def test_model_by_turns_surpasses_the_best_and_draws(monkeypatch):
     assert turns[37:] == [draw, surpass] * 5
 
 
-def test_edit_of_the_first_is_the_one_that_the_model_expects_most_of():
-    """Each choice is best at its middle, and each edit there tells of the others: they have the same values."""
-    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
+def good_edits(seed):
+    """Of the edits of the first point those that lead to a good value: of 66 that there are, 12 do."""
+    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())}, seed=seed)
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for _ in range(40):
         trial = ask(study, WIDE)
         study.tell(trial, sum(value in (5, 6) for value in trial.params.values()))
     first, *others = (trial.params for trial in study.trials)
     edits = [named for named in others if apart(first, named) == 1]
-    good = [any(value in (5, 6) for value in named.values()) for named in edits]
-    assert sum(good) > 2 * len(good) * 2 / 11
+    return [any(value in (5, 6) for value in named.values()) for named in edits]
+
+
+def test_edits_of_the_first_are_those_that_the_model_expects_most_of():
+    found = [good for seed in range(4) for good in good_edits(seed)]
+    assert sum(found) > 1.3 * len(found) * 12 / 66
 
 
 def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
