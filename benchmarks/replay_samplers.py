@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, NSGAIISampler, RandomSampler, TPESampler
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 from replay_tables import Table
 
 from nas.search.drawing import values_of
@@ -55,6 +55,8 @@ class LocalSearch(BaseSampler):
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.named: dict[str, Any] = {}
+        self.read = 0
+        self.tried: set[tuple[Any, ...]] = set()
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """None."""
@@ -66,20 +68,21 @@ class LocalSearch(BaseSampler):
 
     def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
         """Choose what to change."""
-        trials = study.get_trials(deepcopy=False)
-        tried = {tuple(one.params.items()) for one in trials}
-        ended = [one for one in trials if one.state == TrialState.COMPLETE]
-        self.named = {}
-        if ended:
-            best = max(ended, key=lambda one: one.value or 0.0)
-            edits = [
-                {**best.params, name: value}
-                for name, distribution in best.distributions.items()
-                for value in values_of(distribution)
-                if value != best.params[name]
-            ]
-            new = [edit for edit in edits if tuple(edit.items()) not in tried]
-            self.named = self.random.choice(new) if new else {}
+        for one in study.get_trials(deepcopy=False)[self.read : trial.number]:
+            self.tried.add(tuple(one.params.items()))
+        self.read, self.named = trial.number, {}
+        try:
+            best = study.best_trial
+        except ValueError:  # nothing has ended
+            return
+        edits = [
+            {**best.params, name: value}
+            for name, distribution in best.distributions.items()
+            for value in values_of(distribution)
+            if value != best.params[name]
+        ]
+        new = [edit for edit in edits if tuple(edit.items()) not in self.tried]
+        self.named = self.random.choice(new) if new else {}
 
     def sample_independent(self, study: Any, trial: Any, param_name: str, param_distribution: BaseDistribution) -> Any:
         """The edit's value."""
