@@ -82,9 +82,9 @@ def flat(distributions: Mapping[str, BaseDistribution]) -> Drawing:
     """The drawing of a space where every choice is always made. Raises ValueError for what is neither kind."""
     for name, one in distributions.items():
         values_of(one, name)
-    # Equal ones are one object: to tell that they are equal takes Optuna long.
-    first: dict[BaseDistribution, BaseDistribution] = {}
-    once = {name: first.setdefault(one, one) for name, one in distributions.items()}
+    # Those of the same values are one object: Optuna takes long to tell that they are equal, and 1 is True to it.
+    first: dict[tuple[BaseDistribution, tuple[type, ...]], BaseDistribution] = {}
+    once = {name: first.setdefault((one, types_of(one)), one) for name, one in distributions.items()}
 
     def draw(picker: Chooser) -> None:
         for name, one in once.items():
@@ -100,6 +100,11 @@ def values_of(distribution: BaseDistribution, name: str = "") -> Sequence[Any]:
     if isinstance(distribution, IntDistribution):
         return range(distribution.low, distribution.high + 1, distribution.step)
     raise ValueError(f"{name}: {type(distribution).__name__} is neither categorical nor integer")
+
+
+def types_of(distribution: BaseDistribution) -> tuple[type, ...]:
+    """The types of the values of a categorical distribution, by which 1, 1.0 and True are not the same."""
+    return tuple(map(type, distribution.choices)) if isinstance(distribution, CategoricalDistribution) else ()
 
 
 def place_of(distribution: BaseDistribution, value: Any) -> float:
@@ -142,14 +147,10 @@ def replayed(draw: Callable[[Chooser], Drawn], named: Mapping[str, Any]) -> tupl
     return draw(picker), picker.point
 
 
-def neighbours(draw: Drawing, point: Point, generator: random.Random, most: int | None = None) -> Iterator[Point]:
-    """The points that differ from this one in one choice, and in what that choice brings with it (drawn at random).
-
-    Of more than `most` edits so many at random.
-    """
-    found = list(edits(point))
-    for name, value in found if most is None or len(found) <= most else generator.sample(found, most):
-        yield _edited(draw, {**point.named, name: value}, _at_random(generator))
+def neighbour(draw: Drawing, point: Point, edit: tuple[str, Any], generator: random.Random) -> Point:
+    """The point with one choice, by its name, made another value; what that brings with it is drawn at random."""
+    name, value = edit
+    return _edited(draw, {**point.named, name: value}, _at_random(generator))
 
 
 def edits(point: Point) -> Iterator[tuple[str, Any]]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from nas.arch.record import written
-from nas.search.drawing import Drawing, Point, drawn, neighbours, replayed
+from nas.search.drawing import Drawing, Point, drawn, edits, neighbour, replayed
 from nas.search.pooled import with_means
 from nas.search.surrogate import Encoder, Floats, logarithms
 
@@ -105,7 +105,8 @@ class Points:
         self._standing: set[int] = set()
         self._filled = False
         self._made: dict[Hashable, Seen | None] = {}
-        self._around: dict[tuple[int, int | None], list[Seen]] = {}
+        self._around: dict[int, tuple[dict[int, Seen], list[tuple[str, Any]]]] = {}
+        """Of points what their edits became, as far as these are made, and the edits that are not."""
 
     @property
     def count(self) -> int:
@@ -178,17 +179,29 @@ class Points:
             if one is not None:
                 yield one
 
-    def around(self, one: Seen, most: int | None = None) -> list[Seen]:
-        """The points within the limits that are one edit away, as made; of more than `most` edits so many at random."""
-        place = one.key, most
-        if place not in self._around:
+    def around(self, one: Seen) -> list[Seen]:
+        """The points within the limits that are one edit away, as made."""
+        return list(self._made_around(one, None).values())
+
+    def new_around(self, one: Seen, most: int) -> list[Seen]:
+        """Of the same those that are to be had: of many edits only as many are made as it takes to have `most`."""
+        return list(self.new(self._made_around(one, most).values()))[:most]
+
+    def _made_around(self, one: Seen, most: int | None) -> Mapping[int, Seen]:
+        """What edits in random order become, until `most` are to be had; the others are made when they are wanted."""
+        if one.key not in self._around:
             if len(self._around) >= MOST_AROUND:
                 self._around.clear()
-            looked = (self._of(other) for other in neighbours(self.draw, one.point, self.random, most))
-            found = {other.key: other for other in looked if other is not None and other.use <= 1}
-            found.pop(one.key, None)
-            self._around[place] = list(found.values())
-        return self._around[place]
+            every = list(edits(one.point))
+            self._around[one.key] = {}, self.random.sample(every, len(every))
+        made, rest = self._around[one.key]
+        had = 0 if most is None else sum(1 for _ in self.new(made.values()))
+        while rest and (most is None or had < most):
+            other = self._of(neighbour(self.draw, one.point, rest.pop(), self.random))
+            if other is not None and other.use <= 1 and other.key not in {one.key, *made}:
+                made[other.key] = other
+                had += any(True for _ in self.new([other]))
+        return made
 
     def refresh(self) -> None:
         """Have points within the limits stand by, those of the highest order among them; later add a few new ones."""
@@ -230,7 +243,8 @@ class Points:
 
 def key_of(named: Mapping[str, Any]) -> int:
     """The same for the same choices in any order; what takes little room, since a long search remembers many."""
-    return hash(frozenset(named.items()))
+    # CPython has one hash for -1 and -2.
+    return hash(frozenset((name, value, value == -1) for name, value in named.items()))
 
 
 def _usual_trends(costs: Costs) -> tuple[float, ...]:

@@ -19,13 +19,13 @@ from optuna.distributions import BaseDistribution, CategoricalDistribution, IntD
 
 from nas.arch.record import Value
 from nas.search.choices import BLOCK, DEPTH, KERNEL, STAGES, chosen
-from nas.search.drawing import Point, place_of, values_of
+from nas.search.drawing import Point, place_of, types_of, values_of
 from nas.study.space import Space
 
-LEVELS = 32
-"""A mean or share is one of so many steps."""
+LEVELS, MOST_SHARES = 12, 32
+"""A mean or share is one of so many steps, and only of so many categories there are shares: a search keeps them."""
 
-_SHARE = IntDistribution(0, LEVELS)
+_LEVEL = IntDistribution(0, LEVELS)
 _ONCE = (STAGES, "stem.kernel", "stem.width")
 
 
@@ -58,11 +58,12 @@ class Pooled:
             name = ".".join(choice)
             found[name], distributions[name] = value, self.distributions[choice.kind]
             pooled[choice.kind].append(value)
+        point = Point(found, distributions)
         for kind, values in pooled.items():
             distribution = self.distributions[kind]
             if kind == BLOCK or (isinstance(distribution, IntDistribution) and kind not in _ONCE):
-                found |= _means(kind, distribution, values)
-        return _beside(found, distributions)
+                point = _with_mean(point, kind, distribution, values)
+        return point
 
     def again(self, point: Point) -> Point:
         """The point of a network, from its point as it is drawn."""
@@ -71,32 +72,37 @@ class Pooled:
 
 def with_means(point: Point) -> Point:
     """A point of anybody's space, with the mean of what is chosen from the same values in several places."""
-    places: dict[BaseDistribution, list[Any]] = defaultdict(list)
+    places: dict[int, list[str]] = defaultdict(list)
     for name, distribution in point.distributions.items():
-        places[distribution].append(point.named[name])
-    found = dict(point.named)
-    for distribution, values in places.items():
-        if len(values) > 1:
-            found |= _means(_kind(distribution), distribution, values)
-    return _beside(found, dict(point.distributions))
+        places[id(distribution)].append(name)
+    found = point
+    for names in places.values():
+        if len(names) > 1:
+            distribution = point.distributions[names[0]]
+            kind = _kind(distribution, types_of(distribution))
+            found = _with_mean(found, kind, distribution, [point.named[name] for name in names])
+    return found
 
 
 @lru_cache(maxsize=1_000)
-def _kind(distribution: BaseDistribution) -> str:
+def _kind(distribution: BaseDistribution, types: tuple[type, ...]) -> str:
+    """`types` keep 1.0 apart from 1."""
     return repr(distribution)
 
 
-def _beside(named: dict[str, Any], distributions: dict[str, BaseDistribution]) -> Point:
-    """A point with its means, the names without a distribution."""
-    return Point(named, {name: distributions.get(name, _SHARE) for name in named})
+def _with_mean(point: Point, kind: str, distribution: BaseDistribution, values: Sequence[Any]) -> Point:
+    """The point, and where the mean of ordered values lies from the first to the last, or each category's share.
 
-
-def _means(kind: str, distribution: BaseDistribution, values: Sequence[Any]) -> dict[str, int]:
-    """Where the mean of ordered values lies between the first and the last, or the share of each category."""
+    Of very many categories the shares say too little for the room that they take.
+    """
     if isinstance(distribution, IntDistribution):
-        places = [place_of(distribution, value) for value in values]
-        return {f"mean {kind}": round(LEVELS * sum(places) / len(places))}
-    return {f"share {kind} {one}": round(LEVELS * values.count(one) / len(values)) for one in values_of(distribution)}
+        means = {f"mean {kind}": sum(place_of(distribution, value) for value in values)}
+    elif len(values_of(distribution)) <= MOST_SHARES:
+        means = {f"share {kind} {one}": values.count(one) for one in values_of(distribution)}
+    else:
+        return point
+    levels = {name: round(LEVELS * total / len(values)) for name, total in means.items()}
+    return Point({**point.named, **levels}, {**point.distributions, **dict.fromkeys(levels, _LEVEL)})
 
 
 def _distribution(values: Sequence[Value]) -> BaseDistribution:

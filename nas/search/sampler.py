@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -25,13 +27,16 @@ FIRST_IN_ORDER = 3
 """The search begins with so many points of the highest order."""
 
 EARLY = 37
-"""Of so many points after these every other one is an edit of the very first: each tries a choice by itself."""
+"""Of so many points after these every other one is an edit of that of the highest order: each tries a choice."""
 
 PARENTS, EDITS, FROM_POOL = 5, 24, 60
-"""The candidates of the model: edits of each of the best few, points standing by, and those of the highest order."""
+"""The candidates of the model: new edits of each of the best few, points standing by, those of the highest order."""
 
 REMEMBERED = 100
 """The model is built on so many of the best trainings and as many of the latest: its cost does not grow."""
+
+LEAST_SPREAD, FURTHEST = 1e-6, 5.0
+"""Trends that deviate by less than the first say nothing; none lies more deviations from their mean than the second."""
 
 FEWEST_TO_JUDGE = 8
 """From so many results on they say which way to order points is to be believed."""
@@ -82,7 +87,9 @@ class BudgetSampler(BaseSampler):
         """Mean and deviation of the trends among the points standing by, at the model's first use."""
         self.read = 0
         self.open: list[int] = []
-        self.choice: Point | None = None
+        self.chosen: dict[int, Point] = {}
+        """By the numbers of the trials under way that they were chosen for."""
+        self.lock = Lock()
 
     def _set_space(self, draw: Drawing) -> None:
         self.points = Points(draw, self.make, self.limits, self.random, self.alike)
@@ -100,6 +107,13 @@ class BudgetSampler(BaseSampler):
             self._read(self.points, study)
         self.read, self.open = 0, []
 
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the lock: samplers are copied with their studies."""
+        return {name: value for name, value in vars(self).items() if name != "lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state, lock=Lock())
+
     def reseed_rng(self) -> None:
         """Draw other numbers than the process that this one was copied from."""
         seed = random.SystemRandom().randrange(2**31)
@@ -108,28 +122,32 @@ class BudgetSampler(BaseSampler):
 
     def before_trial(self, study: Study, trial: FrozenTrial) -> None:
         """Read what became of the trials, and choose a point."""
-        self.choice = None
-        if self.points is None:
-            common = IntersectionSearchSpace().calculate(study)
-            if not common:
-                return
-            self._set_space(flat(common))
-        assert self.points is not None
-        self._read(self.points, study, trial.number)
-        seen = self._chosen(self.points)
-        if seen is not None:
-            self.choice = seen.point
-            self.points.taken.add(seen.key)
+        if "fixed_params" in trial.system_attrs:  # enqueued
+            return
+        with self.lock:
+            if self.points is None:
+                common = IntersectionSearchSpace().calculate(study)
+                if not common:
+                    return
+                self._set_space(flat(common))
+            assert self.points is not None
+            self._read(self.points, study, trial.number)
+            seen = self._chosen(self.points)
+            if seen is not None:
+                self.chosen[trial.number] = seen.point
+                self.points.taken.add(seen.key)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """What the point chosen was drawn from."""
-        return dict(self.choice.distributions) if self.choice else {}
+        point = self.chosen.get(trial.number)
+        return dict(point.distributions) if point else {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The point chosen."""
-        return dict(self.choice.named) if self.choice else {}
+        point = self.chosen.pop(trial.number, None)
+        return dict(point.named) if point else {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -180,20 +198,21 @@ class BudgetSampler(BaseSampler):
     def _chosen(self, points: Points) -> Seen | None:
         """A point within the limits that is not taken; None where none is found.
 
-        Early on every other one is an edit of the first point; of the model's the next is by turns the one that is
-        expected to surpass the best most, and the best of a draw, so that it does not stay beside what it knows.
+        Early on every other one is an edit of the point of the highest order; of the model's the next is by turns the
+        one that is expected to surpass the best most, and the best of a draw, so that it does not stay beside what it
+        knows.
         """
         points.refresh()
         found, turn = None, points.count - FIRST_IN_ORDER
         if 0 <= turn < EARLY:
             editing, turn = turn % 2 == 0, turn // 2
-            found = self._edit_of_first(points) if editing else None
+            found = self._edit_of_highest(points) if editing else None
         if found is None and turn >= 0:
             found = self._of_model(points, surpassing=turn % 2 == 0)
         found = found or next(points.new(points.pool), None) or self._beside_the_best(points)
         return found or next(points.new(points.drawn(LAST_DRAWS)), None)
 
-    def _edit_of_first(self, points: Points) -> Seen | None:
+    def _edit_of_highest(self, points: Points) -> Seen | None:
         wanted = list(points.new(points.around(points.pool[0]))) if points.pool else []
         if not wanted or not self.best:
             return self.random.choice(wanted) if wanted else None
@@ -231,28 +250,30 @@ class BudgetSampler(BaseSampler):
         """What the model is told: points known and their values, points wanted, and how many choices a point has."""
         known = self._known()
         if self.usual is None:
-            usual = np.array([one.trends[points.by] for one in points.pool or wanted])
-            self.usual = usual.mean(0), usual.std(0) + 1e-9
+            usual = np.array([one.trends[points.by] for one in [*points.pool, *wanted, *(seen for seen, _ in known)]])
+            spread = usual.std(0)
+            self.usual = usual.mean(0), np.where(spread > LEAST_SPREAD, spread, 1.0)
         middle, spread = self.usual
 
         everything, count = [*(seen for seen, _ in known), *wanted], len(known)
         vectors = stacked([one.vector for one in everything], points.encoder)
-        trends = (np.array([one.trends[points.by] for one in everything]) - middle) / spread
+        trends = np.array([one.trends[points.by] for one in everything])
+        trends = np.clip((trends - middle) / spread, -FURTHEST, FURTHEST)
         values, choices = np.array([value for _, value in known]), max(len(one.compared.named) for one in wanted)
         return (vectors[:count], trends[:count]), values, (vectors[count:], trends[count:]), choices
 
     def _candidates(self, points: Points) -> list[Seen]:
-        beside = (other for one, _ in self.best[:PARENTS] for other in points.around(one, EDITS))
+        beside = [other for one, _ in self.best[:PARENTS] for other in points.new_around(one, EDITS)]
         others = [*points.pool[:FROM_TOP], *self._some(points.pool[FROM_TOP:], FROM_POOL)]
-        return list({one.key: one for one in points.new([*beside, *others])}.values())
+        return list({one.key: one for one in [*beside, *points.new(others)]}.values())
 
     def _some(self, points: list[Seen], count: int) -> list[Seen]:
         return points if len(points) <= count else self.random.sample(points, count)
 
 
 def value_of(trial: FrozenTrial) -> float | None:
-    """The value of a trial; of a pruned one the last it reported."""
+    """The value of a trial; of a pruned one the last it reported, None where that is no number."""
     if trial.state == TrialState.COMPLETE:
         return trial.value
     last = max(trial.intermediate_values, default=None)
-    return None if last is None else trial.intermediate_values[last]
+    return None if last is None or math.isnan(trial.intermediate_values[last]) else trial.intermediate_values[last]

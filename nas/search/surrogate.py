@@ -31,6 +31,9 @@ SPREAD = 1.5
 LEAST_VARIANCE = 1e-9
 """Less is rounding."""
 
+MOST_COST = 1e300
+"""Of what costs more the logarithm is that of this."""
+
 FIRST_FIT = 10
 """From so many trainings on the process is fitted to them; before, it is as experience has it."""
 
@@ -45,22 +48,24 @@ _BELIEF = 0.5
 class Encoder:
     """Points as vectors (D,), whose squared distance counts the choices in which two differ.
 
-    A choice that only one of two points has counts half. Names get their places as they turn up.
+    A choice that only one of two points has counts half. Names get their places as they turn up, another one for each
+    number of values.
     """
 
     def __init__(self) -> None:
-        self.places: dict[str, int] = {}
+        self.places: dict[tuple[str, int], int] = {}
         self.size = 0
 
     def vector(self, point: Point) -> Floats:
         """The vector of a point, as long as is known by now: what comes later is zero in it."""
-        for name, distribution in point.distributions.items():
-            if name not in self.places:
-                self.places[name] = self.size
-                self.size += 1 + _levels(distribution)
+        levels = {name: _levels(distribution) for name, distribution in point.distributions.items()}
+        for place in levels.items():
+            if place not in self.places:
+                self.places[place] = self.size
+                self.size += 1 + place[1]
         found = np.zeros(self.size)
         for name, distribution in point.distributions.items():
-            _put(found[self.places[name] :], distribution, point.named[name])
+            _put(found[self.places[name, levels[name]] :], distribution, point.named[name])
         return found
 
 
@@ -210,14 +215,15 @@ def _trend(setting: Setting, costs: Floats) -> Floats:
 
 
 def ranked_scores(values: Floats) -> Floats:
-    """Standard scores of the ranks: how far values lie apart says little, since some networks hardly learn."""
-    if len(values) == 1:
-        return np.zeros(1)
-    ranks = np.argsort(np.argsort(values))
-    found: Floats = ndtri((ranks + 0.5) / len(values))
+    """Standard scores of the ranks, equals alike: how far values lie apart says little, since some hardly learn."""
+    _, place, count = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(count) - count / 2)[place]
+    found: Floats = ndtri(ranks / len(values))
     return found
 
 
 def logarithms(costs: Sequence[Mapping[str, float]], names: Sequence[str]) -> Floats:
-    """The logarithms (N, F) of costs by name; of those under 1 it is 0."""
-    return np.log([[max(1.0, one[name]) for name in names] for one in costs]).reshape(len(costs), len(names))
+    """The logarithms (N, F) of costs by name; of those under 1, or that are no number, it is 0."""
+    return np.log([[min(max(1.0, one[name]), MOST_COST) for name in names] for one in costs]).reshape(
+        len(costs), len(names)
+    )

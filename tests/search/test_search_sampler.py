@@ -1,5 +1,6 @@
 """Our sampler in anybody's study: within limits, nothing twice, and better than chance."""
 
+import copy
 import random
 from statistics import median
 
@@ -11,7 +12,7 @@ from optuna.trial import TrialState
 from nas.search import points
 from nas.search.drawing import Point
 from nas.search.points import Made
-from nas.search.pooled import LEVELS, with_means
+from nas.search.pooled import LEVELS, MOST_SHARES, with_means
 from nas.search.sampler import BudgetSampler
 from nas.search.surrogate import Surrogate
 
@@ -254,6 +255,9 @@ def apart(one, other):
 WIDE = {f"kind{number}": CategoricalDistribution(range(12)) for number in range(6)}
 
 
+CHOICES = [(name, one.choices) for name, one in WIDE.items()]
+
+
 def away_from_the_first(asks):
     """What a search asks for in a space where the first point, which is the dearest, is the worst."""
     sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
@@ -300,6 +304,116 @@ def test_edits_of_the_first_are_those_that_the_model_expects_most_of():
     assert sum(found) > 1.3 * len(found) * 12 / 66
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_edits_of_the_best_are_all_tried_in_the_end(seed):
+    """One edit of 66 betters what nothing else does."""
+    sampler, best = BudgetSampler(WIDE, seed=seed), dict.fromkeys(WIDE, 7)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.add_trial(optuna.trial.create_trial(params=best, distributions=WIDE, value=100.0))
+    for _ in range(200):
+        trial = ask(study, WIDE)
+        if trial.params == {**best, "kind1": 3}:
+            return
+        study.tell(trial, 99.0 - apart(trial.params, best))
+    pytest.fail("the edit was not tried")
+
+
+def test_no_more_edits_are_made_than_are_wanted():
+    made = []
+    sampler = BudgetSampler(WIDE, make=lambda named: made.append(named) or Made(named, {}))
+    one = sampler.points.look(dict.fromkeys(WIDE, 7))
+    assert len(sampler.points.new_around(one, 10)) == 10
+    assert len(made) == 11
+    sampler.points.taken.update(other.key for other in sampler.points.new_around(one, 10)[:4])
+    assert len(sampler.points.new_around(one, 10)) == 10
+    assert len(made) == 15
+    assert len(sampler.points.around(one)) == 66
+    assert len(sampler.points.new_around(one, 100)) == 62
+
+
+def test_equal_values_of_other_types_stay_what_they_are():
+    pairs = {"groups": [0, 1], "flag": [False, True], "rate": [0.0, 1.0]}
+    space = {name: CategoricalDistribution(pair) for name, pair in pairs.items()}
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(space))
+    for _ in range(8):
+        trial = ask(study, space)
+        assert {name: type(value) for name, value in trial.params.items()} == {
+            "groups": int,
+            "flag": bool,
+            "rate": float,
+        }
+        study.tell(trial, 1.0)
+
+
+def test_numbers_of_one_hash_are_not_one_point():
+    space = {"a": IntDistribution(-4, 4), "b": IntDistribution(-4, 4)}
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(space))
+    for _ in range(81):
+        trial = ask(study, space)
+        study.tell(trial, trial.params["a"])
+    assert len(set(keys(study))) == 81
+
+
+def test_points_standing_by_that_all_cost_the_same_leave_the_model_whole():
+    generator = random.Random(1)
+    for seed in range(10):
+        sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": 100 * (1 + named["kind0"])}, seed=seed)
+        sampler.pass_over(str(number) for number in range(3000))
+        study = optuna.create_study(direction="maximize", sampler=sampler)
+        for _ in range(20):
+            params = {name: generator.choice(one.choices) for name, one in WIDE.items()}
+            value = float(sum(params.values()))
+            study.add_trial(optuna.trial.create_trial(params=params, distributions=WIDE, value=value))
+        sampler.before_trial(study, study.ask()._cached_frozen_trial)
+        sampler.points.pool = [one for one in sampler.points.pool if one.named["kind0"] == 3]
+        sampler.usual = None
+        for _ in range(5):
+            study.tell(ask(study, WIDE), 1.0)
+
+
+def test_trial_that_was_pruned_without_a_number_tells_nothing():
+    sampler = BudgetSampler(FLAT)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(3):
+        trial = ask(study)
+        trial.report(float("nan"), 1)
+        study.tell(trial, state=TrialState.PRUNED)
+    study.tell(ask(study), 1.0)
+    ask(study)
+    assert [value for _, value in sampler.best] == [1.0]
+
+
+def test_enqueued_trial_takes_no_other_point():
+    space = {"a": IntDistribution(0, 9)}
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(space))
+    study.enqueue_trial({"a": 5})
+    for _ in range(10):
+        trial = ask(study, space)
+        study.tell(trial, trial.params["a"])
+    assert study.trials[0].params == {"a": 5}
+    assert len(set(keys(study))) == 10
+
+
+def test_sampler_that_has_searched_can_be_copied():
+    sampler = BudgetSampler(FLAT, cost=cost, limits={"params": 4000})
+    study = searched(sampler, 5)
+    other = copy.deepcopy(sampler)
+    assert other.lock is not sampler.lock
+    assert ask(study).params
+    assert other.before_trial(study, study.trials[-1]) is None
+
+
+def test_threads_share_a_sampler():
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(WIDE))
+    study.optimize(lambda trial: sum(trial.suggest_categorical(*one) for one in CHOICES), n_trials=60, n_jobs=4)
+    assert len(set(keys(study))) == 60
+
+
+def test_very_many_categories_have_no_shares():
+    many = CategoricalDistribution(range(MOST_SHARES + 1))
+    assert with_means(Point({"a": 1, "b": 2}, {"a": many, "b": many})).named == {"a": 1, "b": 2}
+
+
 def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
     sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
     study = optuna.create_study(direction="maximize", sampler=sampler)
@@ -312,11 +426,11 @@ def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
 
 def test_what_is_chosen_from_the_same_values_counts_once_more_by_its_mean():
     point = Point(
-        {"a": 1, "b": 3, "c": "x", "d": "y", "e": "y", "f": 2},
+        {"a": 1, "b": 3, "c": "x", "d": "y", "e": "y", "f": 3},
         {
             **dict.fromkeys("ab", IntDistribution(1, 5)),
             **dict.fromkeys("cde", CategoricalDistribution(["x", "y"])),
-            "f": IntDistribution(1, 6),
+            "f": IntDistribution(1, 5, step=2),
         },
     )
     found = with_means(point)
