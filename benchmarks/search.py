@@ -176,7 +176,7 @@ def shown(limits: Mapping[str, float]) -> str:
 
 
 def write(output: Path, found: Mapping[str, Any]) -> None:
-    """Put what samplers found beside what the file tells of others."""
+    """Put what samplers found beside what the file tells of others; what it tells of themselves is replaced."""
     kept = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
     output.write_text(json.dumps({**kept, **found}, indent=2) + "\n", encoding="utf-8")
 
@@ -191,11 +191,13 @@ def main() -> int:
     parser.add_argument("--evaluations", type=int, default=150)
     parser.add_argument("--batch", type=int, default=1, help="asks at a time, as so many workers make")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--output", type=Path, help="write the results here, as JSON; other samplers' stay")
+    parser.add_argument("--output", type=Path, help="put each sampler's results here, as JSON, beside others'")
     given = parser.parse_args()
     names = given.samplers.split(",")
     if unknown := [name for name in names if name not in SAMPLERS]:
         parser.error(f"--samplers: {', '.join(unknown)}: allowed: {', '.join(SAMPLERS)}")
+    if given.output is not None and not given.output.parent.is_dir():
+        parser.error(f"--output {given.output}: there is no folder {given.output.parent}")
     try:
         cases = [(path, limits) for path in given.tables for limits in limits_of(given.limit, read_table(path))]
     except TableError as error:

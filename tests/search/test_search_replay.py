@@ -73,6 +73,12 @@ def test_results_of_other_samplers_stay(table, tmp_path):
     assert {name: one["seeds"] for name, one in results.items()} == {"random": 1, "local": 1}
 
 
+def test_folder_that_is_not_there_is_told_before_anything_is_replayed(table, tmp_path):
+    done = replayed("--tables", table, "--samplers", "random", "--output", tmp_path / "none" / "found.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "there is no folder" in done.stderr
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
