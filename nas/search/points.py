@@ -188,12 +188,12 @@ class Points:
         return list(self.new(self._made_around(one, most).values()))[:most]
 
     def _made_around(self, one: Seen, most: int | None) -> Mapping[int, Seen]:
-        """What edits in random order become, until `most` are to be had; the others are made when they are wanted."""
+        """What edits become: all of them, or at random until `most` are to be had; others are made when wanted."""
         if one.key not in self._around:
             if len(self._around) >= MOST_AROUND:
                 self._around.clear()
-            every = list(edits(one.point))
-            self._around[one.key] = {}, self.random.sample(every, len(every))
+            rest = list(edits(one.point))[::-1]
+            self._around[one.key] = {}, rest if most is None else self.random.sample(rest, len(rest))
         made, rest = self._around[one.key]
         had = 0 if most is None else sum(1 for _ in self.new(made.values()))
         while rest and (most is None or had < most):
