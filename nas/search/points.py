@@ -184,8 +184,9 @@ class Points:
         return list(self._made_around(one, None).values())
 
     def new_around(self, one: Seen, most: int) -> list[Seen]:
-        """Of the same those that are to be had: of many edits only as many are made as it takes to have `most`."""
-        return list(self.new(self._made_around(one, most).values()))[:most]
+        """Of the same `most` that are to be had, at random: only as many edits are made as that takes."""
+        found = list(self.new(self._made_around(one, most).values()))
+        return found if len(found) <= most else self.random.sample(found, most)
 
     def _made_around(self, one: Seen, most: int | None) -> Mapping[int, Seen]:
         """What edits become: all of them, or at random until `most` are to be had; others are made when wanted."""
@@ -198,7 +199,7 @@ class Points:
         had = 0 if most is None else sum(1 for _ in self.new(made.values()))
         while rest and (most is None or had < most):
             other = self._of(neighbour(self.draw, one.point, rest.pop(), self.random))
-            if other is not None and other.use <= 1 and other.key not in {one.key, *made}:
+            if other is not None and other.use <= 1 and other.key != one.key and other.key not in made:
                 made[other.key] = other
                 had += any(True for _ in self.new([other]))
         return made

@@ -329,6 +329,8 @@ def test_no_more_edits_are_made_than_are_wanted():
     assert len(made) == 15
     assert len(sampler.points.around(one)) == 66
     assert len(sampler.points.new_around(one, 100)) == 62
+    assert {apart(other.named, one.named) for other in sampler.points.new_around(one, 20)} == {1}
+    assert len({name for other in sampler.points.new_around(one, 20) for name in WIDE if other.named[name] != 7}) > 2
 
 
 def test_equal_values_of_other_types_stay_what_they_are():
