@@ -121,7 +121,7 @@ def test_each_repeat_is_the_training_from_its_own_seed(pair, url):
 
 @pytest.mark.slow
 def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, url, new_url, start):
-    path = pair(repeats=3, epochs=5)
+    path = pair(repeats=3, epochs=20)
     begun = start(path, "--workers", "1")
 
     def in_the_second():
@@ -129,7 +129,7 @@ def test_comparison_killed_in_a_later_repeat_ends_as_if_it_had_not_been(pair, ur
             return None
         with closing(open_storage(url)) as storage:
             rows = history(storage, 1)
-        return next((one for one in rows if one.epochs_done > 5 and one.finished is None), None)
+        return next((one for one in rows if one.epochs_done > 20 and one.finished is None), None)
 
     worker = int(wait_for(in_the_second).worker.split(":")[1])
     begun.send_signal(signal.SIGKILL)

@@ -83,7 +83,7 @@ def test_several_studies_are_under_way_at_once(url, study_file, start_words):
 
 @pytest.mark.slow
 def test_study_of_higher_priority_gets_the_next_free_process(url, study_file, start_words):
-    submit_study(study_file(name="low", trials=2, epochs=8), storage=url)
+    submit_study(study_file(name="low", trials=2, epochs=60), storage=url)
     worker = start_words("worker", "--concurrency", 1)
     wait_for(lambda: look(url, "low").trials["running"] == 1, LONG, every=0.3)
     submit_study(study_file(name="high", trials=1, epochs=1, seed=1), storage=url, priority=1)

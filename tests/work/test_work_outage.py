@@ -85,7 +85,7 @@ def test_server_away_for_20_seconds_costs_simulated_workers_no_trial(postgres_se
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_server_killed_in_mid_study_loses_no_trial_and_trains_none_twice(own_server, run, study_file):
-    url, process = run(study_file(trials=2, epochs=30), "--workers", 2)
+    url, process = run(study_file(trials=2, epochs=100), "--workers", 2)
     wait_for(lambda: look(url) and epochs_done(url) >= 3, 400)
     own_server.kill()
     time.sleep(4)
@@ -98,7 +98,7 @@ def test_server_killed_in_mid_study_loses_no_trial_and_trains_none_twice(own_ser
     found, rows = status(storage, "small"), history(storage, 1)
     assert (found.trials["complete"], found.trials["failed"], found.trained_twice, len(rows)) == (2, 0, 0, 2)
     for row in rows:
-        assert [epoch.epoch for epoch in trial_epochs(storage, row.id)] == list(range(1, 31))
+        assert [epoch.epoch for epoch in trial_epochs(storage, row.id)] == list(range(1, 101))
     assert sorted(one.user_attrs["nas_trial"] for one in mirrored(url)) == [0, 1]
     storage.close()
 
