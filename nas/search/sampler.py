@@ -236,6 +236,7 @@ class BudgetSampler(BaseSampler):
         return self._most_surpassing(points, wanted) if surpassing else self._best_of_a_draw(points, wanted)
 
     def _most_surpassing(self, points: Points, wanted: list[Seen]) -> Seen:
+        wanted = self.random.sample(wanted, len(wanted))  # of equals any: edits of like choices are equal at first
         return wanted[int(np.argmax(self.surrogate.improvement(*self._told(points, wanted))))]
 
     def _best_of_a_draw(self, points: Points, wanted: list[Seen]) -> Seen:
