@@ -36,7 +36,7 @@ REMEMBERED = 100
 """The model is built on so many of the best trainings and as many of the latest: its cost does not grow."""
 
 LEAST_SPREAD, FURTHEST = 1e-6, 5.0
-"""Trends that deviate by less than the first say nothing; none lies more deviations from their mean than the second."""
+"""A deviation of trends is at least the first; none lies more of them from the mean than the second."""
 
 FEWEST_TO_JUDGE = 8
 """From so many results on they say which way to order points is to be believed."""
@@ -252,8 +252,7 @@ class BudgetSampler(BaseSampler):
         known = self._known()
         if self.usual is None:
             usual = np.array([one.trends[points.by] for one in [*points.pool, *wanted, *(seen for seen, _ in known)]])
-            spread = usual.std(0)
-            self.usual = usual.mean(0), np.where(spread > LEAST_SPREAD, spread, 1.0)
+            self.usual = usual.mean(0), usual.std(0) + LEAST_SPREAD
         middle, spread = self.usual
 
         everything, count = [*(seen for seen, _ in known), *wanted], len(known)

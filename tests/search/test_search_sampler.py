@@ -2,8 +2,10 @@
 
 import copy
 import random
+from collections import deque
 from statistics import median
 
+import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
@@ -13,7 +15,7 @@ from nas.search import points
 from nas.search.drawing import Point
 from nas.search.points import Made
 from nas.search.pooled import LEVELS, MOST_SHARES, with_means
-from nas.search.sampler import BudgetSampler
+from nas.search.sampler import FURTHEST, BudgetSampler
 from nas.search.surrogate import Surrogate
 
 FLAT = {
@@ -330,7 +332,14 @@ def test_no_more_edits_are_made_than_are_wanted():
     assert len(sampler.points.around(one)) == 66
     assert len(sampler.points.new_around(one, 100)) == 62
     assert {apart(other.named, one.named) for other in sampler.points.new_around(one, 20)} == {1}
-    assert len({name for other in sampler.points.new_around(one, 20) for name in WIDE if other.named[name] != 7}) > 2
+
+
+def test_some_of_many_new_edits_are_of_any_choice():
+    sampler = BudgetSampler(WIDE)
+    one = sampler.points.look(dict.fromkeys(WIDE, 7))
+    assert len(sampler.points.around(one)) == 66
+    some = sampler.points.new_around(one, 20)
+    assert len({name for other in some for name in WIDE if other.named[name] != 7}) > 2
 
 
 def test_equal_values_of_other_types_stay_what_they_are():
@@ -356,21 +365,22 @@ def test_numbers_of_one_hash_are_not_one_point():
     assert len(set(keys(study))) == 81
 
 
-def test_points_standing_by_that_all_cost_the_same_leave_the_model_whole():
-    generator = random.Random(1)
-    for seed in range(10):
-        sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": 100 * (1 + named["kind0"])}, seed=seed)
-        sampler.pass_over(str(number) for number in range(3000))
-        study = optuna.create_study(direction="maximize", sampler=sampler)
-        for _ in range(20):
-            params = {name: generator.choice(one.choices) for name, one in WIDE.items()}
-            value = float(sum(params.values()))
-            study.add_trial(optuna.trial.create_trial(params=params, distributions=WIDE, value=value))
-        sampler.before_trial(study, study.ask()._cached_frozen_trial)
-        sampler.points.pool = [one for one in sampler.points.pool if one.named["kind0"] == 3]
-        sampler.usual = None
-        for _ in range(5):
-            study.tell(ask(study, WIDE), 1.0)
+def test_costs_far_from_those_that_the_model_began_with_leave_it_whole():
+    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": 100 * (1 + named["kind0"])})
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(20):
+        trial = ask(study, WIDE)
+        study.tell(trial, sum(trial.params.values()))
+    same = [one for one in sampler.points.pool if one.named["kind0"] == 11]
+    sampler.points.pool, sampler.usual = same, None
+    sampler.best, sampler.latest = [(same[0], 1.0)], deque([(same[1], 2.0)])
+    (_, known), _, (_, wanted), _ = sampler._told(sampler.points, same)
+    assert np.abs(known).max() < 1e-6
+    assert np.abs(wanted).max() < 1e-6
+    far = sampler.points.look(dict.fromkeys(WIDE, 0))
+    (_, known), _, (_, wanted), _ = sampler._told(sampler.points, [far])
+    assert np.abs(known).max() < 1e-6
+    assert (wanted == -FURTHEST).all()
 
 
 def test_trial_that_was_pruned_without_a_number_tells_nothing():
