@@ -52,7 +52,7 @@ def make_sampler(
             )
         if name == "budget" and costs is not None:
             limits = {LIMITS[index]: float(limit) for index, limit in costs.limits}
-            make, alike = partial(made, costs, fill, memory), Pooled(costs.space).again
+            make, alike = partial(made, costs, fill, memory), Pooled(costs.space).compared
             return BudgetSampler(costs.space.draw, make=make, alike=alike, limits=limits, seed=seed)
         if name == "budget":
             return BudgetSampler(seed=seed)

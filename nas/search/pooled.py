@@ -65,8 +65,8 @@ class Pooled:
                 point = _with_mean(point, kind, distribution, values)
         return point
 
-    def again(self, point: Point) -> Point:
-        """The point of a network, from its point as it is drawn."""
+    def compared(self, point: Point) -> Point:
+        """The same, from the point as it is drawn."""
         return self.point(point.named)
 
 

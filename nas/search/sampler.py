@@ -84,7 +84,7 @@ class BudgetSampler(BaseSampler):
         """The best first, at most `REMEMBERED`."""
         self.latest: deque[Result] = deque(maxlen=REMEMBERED)
         self.usual: tuple[Floats, Floats] | None = None
-        """Mean and deviation of the trends among the points standing by, at the model's first use."""
+        """Mean and deviation of the trends among all points that the model was told of or that stood by at its first use."""
         self.read = 0
         self.open: list[int] = []
         self.chosen: dict[int, Point] = {}
@@ -213,10 +213,11 @@ class BudgetSampler(BaseSampler):
         return found or next(points.new(points.drawn(LAST_DRAWS)), None)
 
     def _edit_of_highest(self, points: Points) -> Seen | None:
-        wanted = list(points.new(points.around(points.pool[0]))) if points.pool else []
-        if not wanted or not self.best:
-            return self.random.choice(wanted) if wanted else None
-        return self._most_surpassing(points, wanted)
+        around = points.around(points.pool[0]) if points.pool else []
+        if not self.best:
+            return points.any_new(around)
+        wanted = list(points.new(around))
+        return self._most_surpassing(points, wanted) if wanted else None
 
     def _beside_the_best(self, points: Points) -> Seen | None:
         """Of the neighbours of the best that has new ones, the one of the highest order."""
