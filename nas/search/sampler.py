@@ -84,7 +84,7 @@ class BudgetSampler(BaseSampler):
         """The best first, at most `REMEMBERED`."""
         self.latest: deque[Result] = deque(maxlen=REMEMBERED)
         self.usual: tuple[Floats, Floats] | None = None
-        """Mean and deviation of the trends among all points that the model was told of or that stood by at its first use."""
+        """Mean and deviation of the trends among the points told of and those standing by, at the model's first use."""
         self.read = 0
         self.open: list[int] = []
         self.chosen: dict[int, Point] = {}
