@@ -9,7 +9,7 @@ from nas.arch.record import LIMITS
 from nas.blocks.costing import block_cost
 from nas.blocks.registry import Blocks
 from nas.errors import BlockError
-from nas.search.stages import Numbers, StageCosts
+from nas.search.stages import Numbers, Passage, StageCosts
 from nas.search.widths import WidthGrid
 from nas.study.budget import Budget
 from nas.study.space import Draw, Pick, Skeleton, Space, Stage
@@ -28,6 +28,7 @@ class Costs:
         self.smallest: dict[str | None, Draw | None] = {}
         """The smallest networks that `nas.search.extremes` has found so far, by metric."""
         self._tables: dict[tuple[Stage, tuple[int, int], int], StageCosts] = {}
+        self._passages: dict[tuple[Pick, frozenset[Pick], int], Passage] = {}
         self._grids: dict[Skeleton, WidthGrid] = {}
         self._heads: dict[int, Numbers] = {}
 
@@ -49,8 +50,16 @@ class Costs:
         if key not in self._tables:
             if len(self._tables) >= MOST_REMEMBERED:
                 self._tables.clear()
-            self._tables[key] = StageCosts(stage, self.blocks, size, stride)
+            self._tables[key] = StageCosts(stage, self.blocks, size, stride, self._passage(stage, stride))
         return self._tables[key]
+
+    def _passage(self, stage: Stage, stride: int) -> Passage:
+        key = (stage[0], frozenset(stage[1:]), stride)
+        if key not in self._passages:
+            if len(self._passages) >= MOST_REMEMBERED:
+                self._passages.clear()
+            self._passages[key] = Passage(stage, self.blocks, stride)
+        return self._passages[key]
 
     def grid(self, skeleton: Skeleton) -> WidthGrid:
         """The widths that a skeleton may take."""

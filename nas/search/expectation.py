@@ -15,10 +15,11 @@ from sklearn.model_selection import KFold
 
 from nas.arch.record import TrialRecord, Value
 from nas.search.choices import chosen, stage_blocks
+from nas.search.common import Common, Floats
 from nas.search.drawing import Point, replayed
 from nas.search.importance import FOLDS, Belief, belief
 from nas.search.pooled import Pooled
-from nas.search.surrogate import Encoder, Floats, Surrogate, logarithms, stacked
+from nas.search.surrogate import Surrogate, logarithms
 from nas.study.space import Space
 
 MOST_KNOWN = 150
@@ -70,7 +71,7 @@ class Expectation:
     """What the surrogate makes of complete trials, those left out that the space no longer draws."""
 
     def __init__(self, space: Space, trials: Sequence[TrialRecord]) -> None:
-        self.space, self.pooled, self.encoder = space, Pooled(space), Encoder()
+        self.space, self.pooled = space, Pooled(space)
         known = [one for one in _remembered(trials) if self._draws(one.params)]
         self.known = [self._placed(Network(one.params, one.totals.macs)) for one in known]
         self.scores = scores([one.accuracy or 0.0 for one in known]) if known else np.zeros(0)
@@ -84,19 +85,19 @@ class Expectation:
 
     def belief(self) -> Belief:
         """How well the surrogate ranks the trials that it is not shown."""
-        places, standard, told = self._at(self.known), self._standard(), np.zeros(len(self.known))
+        (common, costs), standard = self._at(self.known), self._standard()
+        told = np.zeros(len(self.known))
         for train, test in KFold(min(FOLDS, len(told)), shuffle=True, random_state=0).split(told):
-            shown, asked = [(places[0][rows], places[1][rows]) for rows in (train, test)]
-            told[test], _ = Surrogate().of_scores(shown, standard[train], asked, _choices(self.known))
+            rows = np.concatenate([train, test])
+            among = common[np.ix_(rows, rows)]
+            told[test] = Surrogate().of_scores(among, costs[rows], standard[train], _choices(self.known)).mean
         return belief(told, self.scores)
 
     def differences(self, own: Network, others: Sequence[Network]) -> tuple[float, list[Difference]]:
         """The accuracy to be expected of one's own network, and by how much that of each of the others is higher."""
         placed = [*self.known, *(self._placed(one) for one in (own, *others))]
-        vectors, costs = self._at(placed)
-        split = len(self.known)
-        known, asked = (vectors[:split], costs[:split]), (vectors[split:], costs[split:])
-        mean, covariance = Surrogate().of_scores(known, self._standard(), asked, _choices(placed))
+        found = Surrogate().of_scores(*self._at(placed), self._standard(), _choices(placed))
+        mean, covariance = found.mean, found.covariance
         variances = np.diag(covariance)[1:] + covariance[0, 0] - 2 * covariance[0, 1:]
         halves = _TWO_SIDED * np.sqrt(np.maximum(variances, 0.0))
         middle, unit = self.scores.mean(), self.scores.std()
@@ -113,11 +114,11 @@ class Expectation:
         return _Placed(self.pooled.point(network.named), {"macs": float(network.macs), "depth": float(blocks)})
 
     def _at(self, placed: Sequence[_Placed]) -> tuple[Floats, Floats]:
-        """Choices as vectors, costs as standard scores among the trials."""
-        vectors = [self.encoder.vector(one.point) for one in placed]
+        """What they have in common, and their costs as standard scores among the trials."""
+        common = Common().of([(place, one.point) for place, one in enumerate(placed)])
         usual = logarithms([one.costs for one in self.known], _TOLD)
         told = logarithms([one.costs for one in placed], _TOLD)
-        return stacked(vectors, self.encoder), (told - usual.mean(0)) / (usual.std(0) + 1e-9)
+        return common, (told - usual.mean(0)) / (usual.std(0) + 1e-9)
 
 
 class _Placed(NamedTuple):

@@ -19,7 +19,8 @@ from nas.arch.read import architecture_from_json
 from nas.arch.record import Trained
 from nas.arch.spec import Architecture, BlockPart
 from nas.errors import NasError
-from nas.search.surrogate import Floats, ranked_scores
+from nas.search.common import Floats
+from nas.search.surrogate import ranked_scores
 
 FEWEST = 8
 """A study of fewer trained networks tells nothing: of these too little is known of what was common to all."""

@@ -12,7 +12,7 @@ from typing import Any
 from nas.arch.record import written
 from nas.search.drawing import Drawing, Point, drawn, edits, neighbour, replayed
 from nas.search.pooled import with_means
-from nas.search.surrogate import Encoder, Floats, logarithms
+from nas.search.surrogate import logarithms
 
 POOL, DRAWS, FRESH = 500, 2_000, 2
 """So many points stand by, of at most so many draws; with each ask so many new ones come."""
@@ -69,7 +69,6 @@ class Seen:
     point: Point
     use: float
     trends: tuple[tuple[float, ...], ...]
-    encoder: Encoder
     alike: Alike
 
     @cached_property
@@ -82,11 +81,6 @@ class Seen:
         """Its choices as they are compared with those of others."""
         return self.alike(self.point)
 
-    @cached_property
-    def vector(self) -> Floats:
-        """Its place (D,) for the model."""
-        return self.encoder.vector(self.compared)
-
 
 class Points:
     """The points of a space, made and limited; those within the limits that a sampler has not taken are to be had."""
@@ -95,7 +89,6 @@ class Points:
         self, draw: Drawing, make: Make, limits: Costs, generator: random.Random, alike: Alike = with_means
     ) -> None:
         self.draw, self.make, self.limits, self.random, self.alike = draw, make, limits, generator, alike
-        self.encoder = Encoder()
         self.taken: set[int] = set()
         self.passed: set[int] = set()
         """Of points that are known, though nothing is told of them, the hashes of their JSON."""
@@ -144,7 +137,7 @@ class Points:
             return None
         use = max((made.costs[name] / limit for name, limit in self.limits.items()), default=1.0)
         trends = tuple((one,) for one in made.orders) or (_usual_trends(made.costs),)
-        return Seen(key_of(made.named), made.named, point, use, trends, self.encoder, self.alike)
+        return Seen(key_of(made.named), made.named, point, use, trends, self.alike)
 
     def order(self, one: Seen) -> float:
         """What is expected of a point before anything is known; more is better."""

@@ -98,7 +98,7 @@ def _grown(grid: WidthGrid, targets: tuple[int, ...], drawn: Point) -> Point:
     if widest.use <= 1:
         return widest
     high = max(values[-1] / target for values, target in zip(grid.values, targets, strict=True))
-    return _filled(grid, targets, _scaled(grid, targets, drawn, 1.0, high))
+    return _filled(grid, targets, _scaled(grid, targets, (drawn, widest), 1.0, high))
 
 
 def _shrunk(grid: WidthGrid, targets: tuple[int, ...], drawn: Point, fill: bool) -> Point | None:
@@ -109,19 +109,22 @@ def _shrunk(grid: WidthGrid, targets: tuple[int, ...], drawn: Point, fill: bool)
     if narrowest.use > 1:
         return closest(grid, drawn, BAND, 0.0) if fill else closest(grid, drawn, 0.0)
     low = min(values[0] / target for values, target in zip(grid.values, targets, strict=True))
-    found = _scaled(grid, targets, narrowest, low, 1.0)
+    found = _scaled(grid, targets, (narrowest, drawn), low, 1.0)
     return _filled(grid, targets, found) if fill and grid.limits else found
 
 
-def _scaled(grid: WidthGrid, targets: tuple[int, ...], fits: Point, low: float, high: float) -> Point:
-    """The widths at the largest common factor that fits, by bisection between one that does and one that does not."""
-    while high / low > NEAREST_FACTORS:
+def _scaled(grid: WidthGrid, targets: tuple[int, ...], ends: tuple[Point, Point], low: float, high: float) -> Point:
+    """The widths at the largest common factor that fits, by bisection between ends of which the first does, the second
+    does not; no further than to two of which none lies between.
+    """
+    fits, over = ends
+    while high / low > NEAREST_FACTORS and not grid.is_step(fits, over):
         middle = math.sqrt(low * high)
         point = grid.nearest([target * middle for target in targets])
         if point.use <= 1:
             low, fits = middle, point
         else:
-            high = middle
+            high, over = middle, point
     return fits
 
 

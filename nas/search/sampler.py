@@ -17,17 +17,21 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from nas.search.common import Common, Floats
 from nas.search.drawing import Drawing, Point, any_of, flat
 from nas.search.memory import rank_correlation
 from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen
 from nas.search.pooled import with_means
-from nas.search.surrogate import Floats, Surrogate, stacked
+from nas.search.surrogate import Surrogate
 
 FIRST_IN_ORDER = 3
 """The search begins with so many points of the highest order."""
 
 EARLY = 37
 """Of so many points after these every other one is an edit of that of the highest order: each tries a choice."""
+
+AT_ONCE = 4
+"""After these the model chooses so many at a time: three results more tell it little, and it takes a fourth as long."""
 
 PARENTS, EDITS, FROM_POOL = 5, 24, 60
 """The candidates of the model: new edits of each of the best few, points standing by, those of the highest order."""
@@ -44,8 +48,8 @@ FEWEST_TO_JUDGE = 8
 LAST_DRAWS = 200
 """Where nothing else is left, so many draws are looked at for a new point."""
 
-JITTER = 1e-4
-"""Added to the model's variances, so that rounding leaves them positive; trainings vary by far more."""
+DIGITS = 5
+"""So many digits of what may be surpassed are told apart."""
 
 Result = tuple[Seen, float]
 """A point and what it reached; more is better."""
@@ -79,12 +83,16 @@ class BudgetSampler(BaseSampler):
         self.points: Points | None = None
         if space is not None:
             self._set_space(flat(space) if isinstance(space, Mapping) else space)
-        self.surrogate = Surrogate()
+        self.surrogate, self.common = Surrogate(), Common()
         self.best: list[Result] = []
         """The best first, at most `REMEMBERED`."""
         self.latest: deque[Result] = deque(maxlen=REMEMBERED)
         self.usual: tuple[Floats, Floats] | None = None
         """Mean and deviation of the trends among the points told of and those standing by, at the model's first use."""
+        self.surpassing = True
+        """Whether the model's next choice is what may surpass the best most."""
+        self.ahead: deque[Seen] = deque()
+        """What the model has chosen to come next."""
         self.read = 0
         self.open: list[int] = []
         self.chosen: dict[int, Point] = {}
@@ -198,17 +206,19 @@ class BudgetSampler(BaseSampler):
     def _chosen(self, points: Points) -> Seen | None:
         """A point within the limits that is not taken; None where none is found.
 
-        Early on every other one is an edit of the point of the highest order; of the model's the next is by turns the
-        one that is expected to surpass the best most, and the best of a draw, so that it does not stay beside what it
-        knows.
+        Early on every other one is an edit of the point of the highest order; all others are the model's, later several
+        at once.
         """
+        while self.ahead:
+            found = next(points.new([self.ahead.popleft()]), None)
+            if found is not None:
+                return found
         points.refresh()
         found, turn = None, points.count - FIRST_IN_ORDER
-        if 0 <= turn < EARLY:
-            editing, turn = turn % 2 == 0, turn // 2
-            found = self._edit_of_highest(points) if editing else None
+        if 0 <= turn < EARLY and turn % 2 == 0:
+            found = self._edit_of_highest(points)
         if found is None and turn >= 0:
-            found = self._of_model(points, surpassing=turn % 2 == 0)
+            found = self._of_model(points, 1 if turn < EARLY else AT_ONCE)
         found = found or next(points.new(points.pool), None) or self._beside_the_best(points)
         return found or next(points.new(points.drawn(LAST_DRAWS)), None)
 
@@ -217,7 +227,7 @@ class BudgetSampler(BaseSampler):
         if not self.best:
             return points.any_new(around)
         wanted = list(points.new(around))
-        return self._most_surpassing(points, wanted) if wanted else None
+        return self._chosen_of(points, wanted, [True])[0] if wanted else None
 
     def _beside_the_best(self, points: Points) -> Seen | None:
         """Of the neighbours of the best that has new ones, the one of the highest order."""
@@ -227,41 +237,48 @@ class BudgetSampler(BaseSampler):
                 return max(new, key=points.order)
         return None
 
-    def _of_model(self, points: Points, *, surpassing: bool) -> Seen | None:
-        """The model's choice of its candidates; while nothing is known the next in order, or any."""
+    def _of_model(self, points: Points, count: int) -> Seen | None:
+        """The first of so many of its candidates that the model chooses, the others to follow; while nothing is known
+        by turns the next in order and any.
+
+        By turns it is the one that is expected to surpass the best most, and the best of a draw, so that it does not
+        stay beside what it knows.
+        """
+        turns = [self.surpassing ^ bool(number % 2) for number in range(count)]
+        self.surpassing = not turns[-1]
         if not self.best:
-            return None if surpassing else points.any_new(points.pool)
+            return None if turns[0] else points.any_new(points.pool)
         wanted = self._candidates(points)
-        if not wanted:
-            return None
-        return self._most_surpassing(points, wanted) if surpassing else self._best_of_a_draw(points, wanted)
+        self.ahead.extend(self._chosen_of(points, wanted, turns) if wanted else [])
+        return self.ahead.popleft() if self.ahead else None
 
-    def _most_surpassing(self, points: Points, wanted: list[Seen]) -> Seen:
-        wanted = self.random.sample(wanted, len(wanted))  # of equals any: edits of like choices are equal at first
-        return wanted[int(np.argmax(self.surrogate.improvement(*self._told(points, wanted))))]
+    def _chosen_of(self, points: Points, wanted: list[Seen], turns: list[bool]) -> list[Seen]:
+        """One for each turn, as many as there are: whether what may surpass the best most, or the best of a draw."""
+        wanted = self.random.sample(wanted, len(wanted))  # of equals any
+        posterior = self.surrogate.posterior(*self._told(points, wanted))
+        chosen: list[int] = []
+        for surpassing in turns[: len(wanted)]:
+            merit = rounded(posterior.improvement()) if surpassing else posterior.drawn(self.numbers)
+            merit[chosen] = -math.inf
+            chosen.append(int(np.argmax(merit)))
+        return [wanted[place] for place in chosen]
 
-    def _best_of_a_draw(self, points: Points, wanted: list[Seen]) -> Seen:
-        mean, covariance = self.surrogate.posterior(*self._told(points, wanted))
-        covariance[np.diag_indices_from(covariance)] += JITTER
-        draw = mean + np.linalg.cholesky(covariance) @ self.numbers.standard_normal(len(wanted))
-        return wanted[int(np.argmax(draw))]
-
-    def _told(
-        self, points: Points, wanted: list[Seen]
-    ) -> tuple[tuple[Floats, Floats], Floats, tuple[Floats, Floats], int]:
-        """What the model is told: points known and their values, points wanted, and how many choices a point has."""
+    def _told(self, points: Points, wanted: list[Seen]) -> tuple[Floats, Floats, Floats, int]:
+        """What the model is told of points known, then of those wanted: what they have in common, their costs, what is
+        known, and how many choices a point has.
+        """
         known = self._known()
+        everything = [*(seen for seen, _ in known), *wanted]
+        trends = np.array([one.trends[points.by] for one in everything])
         if self.usual is None:
-            usual = np.array([one.trends[points.by] for one in [*points.pool, *wanted, *(seen for seen, _ in known)]])
+            usual = np.array([*(one.trends[points.by] for one in points.pool), *trends])
             self.usual = usual.mean(0), usual.std(0) + LEAST_SPREAD
         middle, spread = self.usual
 
-        everything, count = [*(seen for seen, _ in known), *wanted], len(known)
-        vectors = stacked([one.vector for one in everything], points.encoder)
-        trends = np.array([one.trends[points.by] for one in everything])
-        trends = np.clip((trends - middle) / spread, -FURTHEST, FURTHEST)
+        common = self.common.of([(one.key, one.compared) for one in everything])
+        costs = np.clip((trends - middle) / spread, -FURTHEST, FURTHEST)
         values, choices = np.array([value for _, value in known]), max(len(one.compared.named) for one in wanted)
-        return (vectors[:count], trends[:count]), values, (vectors[count:], trends[count:]), choices
+        return common, costs, values, choices
 
     def _candidates(self, points: Points) -> list[Seen]:
         beside = [other for one, _ in self.best[:PARENTS] for other in points.new_around(one, EDITS)]
@@ -270,6 +287,11 @@ class BudgetSampler(BaseSampler):
 
     def _some(self, points: list[Seen], count: int) -> list[Seen]:
         return points if len(points) <= count else self.random.sample(points, count)
+
+
+def rounded(merit: Floats) -> Floats:
+    """As far as it is not rounding's: edits of like choices are equal at first, and none is to come before others."""
+    return np.round(merit / (float(merit.max()) or 1.0), DIGITS)
 
 
 def value_of(trial: FrozenTrial) -> float | None:

@@ -36,17 +36,51 @@ def total_of(parts: Iterable[Sequence[int]]) -> Numbers:
     return Numbers(*map(sum, zip(*parts, strict=True)))
 
 
+class Passage:
+    """Which channels in and out the blocks of a stage take, whatever the size of its maps."""
+
+    def __init__(self, stage: Stage, blocks: Blocks, stride: int) -> None:
+        self.blocks, self.stride = blocks, stride
+        self.first, self.rest = stage[0], set(stage[1:])
+        self._allowed: dict[tuple[int, int], bool] = {}
+        self._live: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, ...]] = {}
+
+    def allows(self, before: int, width: int) -> bool:
+        """Whether every block takes these channels in and out."""
+        pair = (before, width)
+        if pair not in self._allowed:
+            self._allowed[pair] = self._valid(self.first, before, width, self.stride) and all(
+                self._valid(pick, width, width, 1) for pick in self.rest
+            )
+        return self._allowed[pair]
+
+    def live(self, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
+        """Those of the channels in from which the stage leads to some of the channels out."""
+        key = (before, after)
+        if key not in self._live:
+            self._live[key] = tuple(c for c in before if any(self.allows(c, width) for width in after))
+        return self._live[key]
+
+    def _valid(self, pick: Pick, before: int, width: int, stride: int) -> bool:
+        try:
+            return is_valid(self.blocks[pick.block], before, width, stride, pick.settings)
+        except BlockError:
+            return False
+
+
 class StageCosts:
     """The costs of a stage on maps of one size (H, W), its first block at one stride."""
 
-    def __init__(self, stage: Stage, blocks: Blocks, size: tuple[int, int], stride: int) -> None:
+    def __init__(
+        self, stage: Stage, blocks: Blocks, size: tuple[int, int], stride: int, passage: Passage | None = None
+    ) -> None:
+        passage = passage or Passage(stage, blocks, stride)
+        self.allows, self.live = passage.allows, passage.live
         self.stage, self.blocks, self.size, self.stride = stage, blocks, size, stride
         self.first, self.rest = stage[0], Counter(stage[1:])
         self.after = (-(-size[0] // stride), -(-size[1] // stride))
         self._known: dict[tuple[int, int], Numbers | None] = {}
         self._rest_known: dict[int, Numbers | None] = {}
-        self._allowed: dict[tuple[int, int], bool] = {}
-        self._live: dict[tuple[tuple[int, ...], tuple[int, ...]], tuple[int, ...]] = {}
 
     def numbers(self, before: int, width: int) -> Numbers | None:
         """What the stage costs from `before` channels to `width`, or None where a block vetoes or breaks."""
@@ -97,25 +131,3 @@ class StageCosts:
             return block_cost(self.blocks[pick.block], shape, width, stride, pick.settings).receptive_field
         except BlockError:
             return None
-
-    def allows(self, before: int, width: int) -> bool:
-        """Whether every block of the stage takes these channels in and out."""
-        pair = (before, width)
-        if pair not in self._allowed:
-            self._allowed[pair] = self._valid(self.first, before, width, self.stride) and all(
-                self._valid(pick, width, width, 1) for pick in self.rest
-            )
-        return self._allowed[pair]
-
-    def live(self, before: tuple[int, ...], after: tuple[int, ...]) -> tuple[int, ...]:
-        """Those of the channels in from which the stage leads to some of the channels out."""
-        key = (before, after)
-        if key not in self._live:
-            self._live[key] = tuple(c for c in before if any(self.allows(c, width) for width in after))
-        return self._live[key]
-
-    def _valid(self, pick: Pick, before: int, width: int, stride: int) -> bool:
-        try:
-            return is_valid(self.blocks[pick.block], before, width, stride, pick.settings)
-        except BlockError:
-            return False

@@ -10,26 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution
-from scipy.linalg import cho_solve, cholesky, solve_triangular
+from scipy.linalg import cholesky, solve_triangular
 from scipy.special import ndtr, ndtri
 
-from nas.search.drawing import Point, place_of, values_of
-
-Floats = NDArray[np.float64]
-
-MOST_LEVELS = 32
-"""Ordered values are told apart as so many levels."""
-
-SPREAD = 1.5
-"""The distance of the first from the last of ordered values; of two categories it is 1."""
-
-LEAST_VARIANCE = 1e-9
-"""Less is rounding."""
+from nas.search.common import Floats
 
 MOST_COST = 1e300
 """Of what costs more the logarithm is that of this."""
@@ -37,59 +23,15 @@ MOST_COST = 1e300
 FIRST_FIT = 10
 """From so many trainings on the process is fitted to them; before, it is as experience has it."""
 
+JITTER = 1e-8
+"""Added to the variances of what is wanted, so that rounding leaves them positive; trainings vary by far more."""
+
 _ALIKE = ((0.25, 0.0), (0.25, 0.4), (0.5, 0.4), (1.0, 0.4), (0.5, 0.8), (1.0, 0.8))
 _NOISE = (0.01, 0.05, 0.2, 0.5)
 _TREND = (0.0, 0.5, 1.0)
 _OFFSET, _SLOPES = 0.3, 0.25
 _BELIEF = 0.5
 """Standard deviations of accuracy that one of log-macs is believed to bring, before it is fitted."""
-
-
-class Encoder:
-    """Points as vectors (D,), whose squared distance counts the choices in which two differ.
-
-    A choice that only one of two points has counts half. Names get their places as they turn up, another one for each
-    number of values.
-    """
-
-    def __init__(self) -> None:
-        self.places: dict[tuple[str, int], int] = {}
-        self.size = 0
-
-    def vector(self, point: Point) -> Floats:
-        """The vector of a point, as long as is known by now: what comes later is zero in it."""
-        levels = {name: _levels(distribution) for name, distribution in point.distributions.items()}
-        for place in levels.items():
-            if place not in self.places:
-                self.places[place] = self.size
-                self.size += 1 + place[1]
-        found = np.zeros(self.size)
-        for name, distribution in point.distributions.items():
-            _put(found[self.places[name, levels[name]] :], distribution, point.named[name])
-        return found
-
-
-def _levels(distribution: BaseDistribution) -> int:
-    values = values_of(distribution)
-    return len(values) if isinstance(distribution, CategoricalDistribution) else min(MOST_LEVELS, len(values) - 1)
-
-
-def _put(found: Floats, distribution: BaseDistribution, value: Any) -> None:
-    """Half a choice for having it and half for the category; an ordered one has a level for each step up instead."""
-    if isinstance(distribution, CategoricalDistribution):
-        found[values_of(distribution).index(value)] = np.sqrt(0.5)
-        return
-    levels = _levels(distribution)
-    found[0] = np.sqrt(0.5)
-    found[1 : 1 + round(place_of(distribution, value) * levels)] = np.sqrt(SPREAD / max(1, levels))
-
-
-def stacked(vectors: list[Floats], encoder: Encoder) -> Floats:
-    """Vectors of an encoder as one matrix (N, D), with zeros for the names that turned up after them."""
-    found = np.zeros((len(vectors), encoder.size))
-    for row, vector in zip(found, vectors, strict=True):
-        row[: len(vector)] = vector
-    return found
 
 
 @dataclass(frozen=True)
@@ -103,6 +45,33 @@ class Setting:
     trend: float = 1.0
 
 
+@dataclass(frozen=True)
+class Posterior:
+    """What is expected of wanted points, in standard scores: the mean (M,), and a root (M, M), lower triangular, of
+    their covariance; `best` is the best score known."""
+
+    mean: Floats
+    root: Floats
+    best: float
+
+    @property
+    def covariance(self) -> Floats:
+        """Of each with each other (M, M)."""
+        return self.root @ self.root.T
+
+    def improvement(self) -> Floats:
+        """By how much each (M,) is expected to surpass the best."""
+        deviation = np.sqrt(np.einsum("ij,ij->i", self.root, self.root))
+        above = (self.mean - self.best) / deviation
+        found: Floats = deviation * (above * ndtr(above) + np.exp(-0.5 * above**2) / np.sqrt(2 * np.pi))
+        return found
+
+    def drawn(self, generator: np.random.Generator) -> Floats:
+        """One possibility (M,) of what they reach."""
+        found: Floats = self.mean + self.root @ generator.standard_normal(len(self.mean))
+        return found
+
+
 @dataclass
 class Surrogate:
     """The process, fitted anew whenever the trainings have grown by a fifth."""
@@ -110,53 +79,32 @@ class Surrogate:
     setting: Setting = field(default_factory=Setting)
     fitted: int = 0
 
-    def posterior(
-        self, known: tuple[Floats, Floats], values: Floats, wanted: tuple[Floats, Floats], choices: float
-    ) -> tuple[Floats, Floats]:
-        """Mean (M,) and covariance (M, M) of wanted points, in standard scores of the values' ranks.
+    def posterior(self, common: Floats, costs: Floats, values: Floats, choices: float) -> Posterior:
+        """What is expected of points, in standard scores of the values' ranks.
 
-        A point is its vector (…, D) and its costs as standard scores (…, F), macs first; `choices`: how many choices a
-        point has.
+        Of N points the first K are known, with their values (K,), the other M wanted. `common` (N, N) is what they have
+        in common (`nas.search.common`), `costs` (N, F) are theirs as standard scores, macs first; `choices`: how many
+        choices a point has.
         """
-        return self.of_scores(known, ranked_scores(values), wanted, choices)
+        return self.of_scores(common, costs, ranked_scores(values), choices)
 
-    def improvement(
-        self, known: tuple[Floats, Floats], values: Floats, wanted: tuple[Floats, Floats], choices: float
-    ) -> Floats:
-        """By how much each wanted point (M,) is expected to surpass the best value, in standard scores of ranks."""
-        scores = ranked_scores(values)
-        mean, variance = self.of_scores(known, scores, wanted, choices, joint=False)
-        deviation = np.sqrt(np.maximum(variance, LEAST_VARIANCE))
-        above = (mean - scores.max()) / deviation
-        found: Floats = deviation * (above * ndtr(above) + np.exp(-0.5 * above**2) / np.sqrt(2 * np.pi))
-        return found
-
-    def of_scores(
-        self,
-        known: tuple[Floats, Floats],
-        scores: Floats,
-        wanted: tuple[Floats, Floats],
-        choices: float,
-        *,
-        joint: bool = True,
-    ) -> tuple[Floats, Floats]:
-        """The same of standard scores that are not ranks, in units of these; not `joint`: variances (M,) alone."""
-        pairs = _Pairs.between(known, known, choices)
-        if len(scores) >= FIRST_FIT and len(scores) >= 1.2 * self.fitted:
-            self.setting, self.fitted = _fit(pairs, known[1], scores), len(scores)
+    def of_scores(self, common: Floats, costs: Floats, scores: Floats, choices: float) -> Posterior:
+        """The same of standard scores that are not ranks, in units of these."""
+        pairs, count = _Pairs.of(common, costs, choices), len(scores)
+        known, wanted = slice(count), slice(count, None)
+        if count >= FIRST_FIT and count >= 1.2 * self.fitted:
+            self.setting, self.fitted = _fit(pairs.among(known), costs[known], scores), count
         setting = self.setting
-        factor, scaled, scale = _solved(setting, pairs, known[1], scores)
-        across = _Pairs.between(wanted, known, choices).likeness(setting)
-        half = solve_triangular(factor, across.T, lower=True, check_finite=False)
-        mean = across @ scaled + _trend(setting, wanted[1])
-        if joint:
-            return mean, scale * (_Pairs.between(wanted, wanted, choices).likeness(setting) - half.T @ half)
-        return mean, scale * (_Pairs.with_itself(wanted, choices).likeness(setting) - (half**2).sum(0))
+        # The factor of all points tells of the wanted ones what is left to chance once the known ones are known.
+        factor = _factor(pairs.likeness(setting), np.where(np.arange(len(costs)) < count, setting.noise, JITTER))
+        rest, scale = _solved(factor[known, known], setting, costs[known], scores)
+        mean = factor[wanted, known] @ rest + _trend(setting, costs[wanted])
+        return Posterior(mean, np.sqrt(scale) * factor[wanted, wanted], float(scores.max()))
 
 
 @dataclass(frozen=True)
 class _Pairs:
-    """Of pairs of points (N, M): the share of choices in common, squared distances, and products of their costs."""
+    """Of pairs of points (N, N): the share of choices in common, squared distances, and products of their costs."""
 
     shared: Floats
     apart: Floats
@@ -165,25 +113,24 @@ class _Pairs:
     """How near they are, by how fast that falls with distance."""
 
     @classmethod
-    def between(cls, ones: tuple[Floats, Floats], others: tuple[Floats, Floats], choices: float) -> _Pairs:
-        """Each one with each other one."""
-        (a, a_costs), (b, b_costs) = ones, others
-        shared: Floats = 2 * (a @ b.T)
-        apart = np.maximum((a**2).sum(1)[:, None] + (b**2).sum(1) - shared, 0.0)
-        return cls(shared / choices, apart, a_costs @ b_costs.T)
+    def of(cls, common: Floats, costs: Floats, choices: float) -> _Pairs:
+        """Each point with each other one."""
+        own = np.diag(common) / 2
+        return cls(common / choices, own[:, None] + own - common, costs @ costs.T)
 
-    @classmethod
-    def with_itself(cls, ones: tuple[Floats, Floats], choices: float) -> _Pairs:
-        """Each one with itself alone (N,)."""
-        a, costs = ones
-        return cls(2 * (a**2).sum(1) / choices, np.zeros(len(a)), (costs**2).sum(1))
+    def among(self, some: slice) -> _Pairs:
+        """The pairs of some of them."""
+        return _Pairs(self.shared[some, some], self.apart[some, some], self.slopes[some, some])
 
     def likeness(self, setting: Setting) -> Floats:
         """The covariance of what two points reach, but for its scale."""
         if setting.fall not in self.near:
             self.near[setting.fall] = np.exp(-setting.fall * self.apart)
-        alike = setting.additive * self.shared + (1 - setting.additive) * self.near[setting.fall]
-        return (1 - setting.noise) * alike + _SLOPES * setting.trend * self.slopes + _OFFSET
+        kept = 1 - setting.noise
+        found = kept * (1 - setting.additive) * self.near[setting.fall]
+        found += kept * setting.additive * self.shared
+        found += _SLOPES * setting.trend * self.slopes + _OFFSET
+        return found
 
 
 def _fit(pairs: _Pairs, costs: Floats, scores: Floats) -> Setting:
@@ -193,19 +140,23 @@ def _fit(pairs: _Pairs, costs: Floats, scores: Floats) -> Setting:
 
 
 def _likelihood(setting: Setting, pairs: _Pairs, costs: Floats, scores: Floats) -> float:
-    factor, _, scale = _solved(setting, pairs, costs, scores)
-    log_scale = float(np.log(scale))
+    factor = _factor(pairs.likeness(setting), setting.noise)
+    log_scale = float(np.log(_solved(factor, setting, costs, scores)[1]))
     return -0.5 * len(scores) * log_scale - float(np.log(np.diag(factor)).sum()) - 0.5 * log_scale**2
 
 
-def _solved(setting: Setting, pairs: _Pairs, costs: Floats, scores: Floats) -> tuple[Floats, Floats, float]:
-    """Cholesky's factor (N, N) of the likeness of what is known, its inverse times the values, their scale."""
-    covariance = pairs.likeness(setting)
-    covariance[np.diag_indices_from(covariance)] += setting.noise
-    factor = cholesky(covariance, lower=True, check_finite=False)
-    rest = scores - _trend(setting, costs)
-    scaled = cho_solve((factor, True), rest, check_finite=False)
-    return factor, scaled, (float(rest @ scaled) + 2) / (len(scores) + 2)
+def _factor(likeness: Floats, variances: Floats | float) -> Floats:
+    """Cholesky's factor (N, N) of what points reach, given their likeness, overwritten, and variances of their own."""
+    likeness[np.diag_indices_from(likeness)] += variances
+    # The transpose is the same, and lies in memory as LAPACK wants it.
+    found: Floats = cholesky(likeness.T, lower=True, overwrite_a=True, check_finite=False)
+    return found
+
+
+def _solved(factor: Floats, setting: Setting, costs: Floats, scores: Floats) -> tuple[Floats, float]:
+    """The inverse of the factor times what the trend leaves of the scores of what is known, and their scale."""
+    rest: Floats = solve_triangular(factor, scores - _trend(setting, costs), lower=True, check_finite=False)
+    return rest, (float(rest @ rest) + 2) / (len(scores) + 2)
 
 
 def _trend(setting: Setting, costs: Floats) -> Floats:

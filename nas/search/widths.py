@@ -103,6 +103,15 @@ class WidthGrid:
             if larger < len(values):
                 yield place, self.point((*point.widths[:place], values[larger], *point.widths[place + 1 :]))
 
+    def is_step(self, point: Point, other: Point) -> bool:
+        """Whether the second has the next larger value in one place, and is the first else."""
+        places = [place for place, width in enumerate(point.widths) if width != other.widths[place]]
+        if len(places) != 1:
+            return False
+        [place] = places
+        values, larger = self.values[place], other.widths[place]
+        return values[bisect_left(values, larger) - 1] == point.widths[place] < larger
+
 
 def closest_of(values: Sequence[int], target: float) -> int:
     """Of ascending values the nearest to the target, the smaller of equals: the first of `outward`."""

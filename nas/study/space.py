@@ -86,9 +86,12 @@ class Space:
     """Each block's own option defaults, which an architecture does not spell out."""
 
     @cached_property
-    def _steps(self) -> tuple[int, int]:
-        """By how much the stem's widths grow, and the stages': found once, since there may be ten thousand of them."""
-        return _step(self.stem_widths), _step(self.widths)
+    def _steps(self) -> tuple[int, int, int, int, int]:
+        """By how much the values grow of stem kernel and width, stages, depths and widths: found once, since there may
+        be ten thousand of them.
+        """
+        kernel, width = _step(self.stem_kernels), _step(self.stem_widths)
+        return kernel, width, _step(self.stages), _step(self.depths), _step(self.widths)
 
     @cached_property
     def _choices(self) -> Mapping[str, Sequence[tuple[str, tuple[Value, ...], int]]]:
@@ -98,12 +101,13 @@ class Space:
 
     def draw(self, picker: Picker) -> Draw:
         """One network as the picker chooses it."""
-        kernel = _pick(picker, "stem.kernel", self.stem_kernels)
-        widths = [_pick(picker, "stem.width", self.stem_widths, self._steps[0])]
+        of_kernel, of_stem, of_stages, of_depth, of_width = self._steps
+        kernel = _pick(picker, "stem.kernel", self.stem_kernels, of_kernel)
+        widths = [_pick(picker, "stem.width", self.stem_widths, of_stem)]
         stages = []
-        for stage in range(1, _pick(picker, "stages", self.stages) + 1):
-            depth = _pick(picker, f"stage{stage}.depth", self.depths)
-            widths.append(_pick(picker, f"stage{stage}.width", self.widths, self._steps[1]))
+        for stage in range(1, _pick(picker, "stages", self.stages, of_stages) + 1):
+            depth = _pick(picker, f"stage{stage}.depth", self.depths, of_depth)
+            widths.append(_pick(picker, f"stage{stage}.width", self.widths, of_width))
             places = [f"stage{stage}.{n}" for n in range(1, depth + 1)] if self.mix else [f"stage{stage}"]
             picks = [self._pick_block(picker, place) for place in places]
             stages.append(tuple(picks if self.mix else picks * depth))
@@ -285,11 +289,10 @@ class Odometer:
         return index
 
 
-def _pick(picker: Picker, name: str, values: Sequence[Any], step: int | None = None) -> Any:
-    """One of the values; those that grow by a `step` (None: to be found) as a range, so that a sampler knows them."""
+def _pick(picker: Picker, name: str, values: Sequence[Any], step: int) -> Any:
+    """One of the values; those that grow by a `step` (0: they do not) as a range, so that a sampler knows them."""
     if len(values) == 1:
         return values[0]
-    step = _step(values) if step is None else step
     if step:
         return picker.suggest_int(name, values[0], values[-1], step=step)
     return picker.suggest_categorical(name, tuple(values))

@@ -13,7 +13,7 @@ from nas.search.costs import Costs
 from nas.search.drawing import replayed
 from nas.search.profile import check_feasible
 from nas.search.project import BAND, project
-from nas.search.widths import closest_of, outward
+from nas.search.widths import WidthGrid, closest_of, outward
 from nas.study.budget import Budget
 from nas.study.space import Draw
 
@@ -159,6 +159,31 @@ def _alike(draw, there):
     pairs = [(new, old) for new, old in zip(there.widths[1:], draw.widths[1:], strict=True) if 2 < new < 128]
     middle = sum(new / old for new, old in pairs) / len(pairs) if pairs else 1.0
     return all(abs(new - old * middle) <= 4 + 0.1 * new for new, old in pairs)
+
+
+@settings(**ROOMY)
+@given(worlds)
+def test_factor_is_looked_for_no_further_than_something_lies_between(world):
+    """Bisected on to the end it comes to the same widths."""
+    draw, costs = drawn(world)
+    found = project(draw, costs)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WidthGrid, "is_step", lambda *_: False)
+        assert project(draw, costs) == found
+
+
+def test_step_is_one_place_to_its_next_larger_value():
+    grid = costs_of("coarse", "params").grid(draws(SPACES["coarse"], 1, 0)[0].skeleton)
+    assert [len(values) for values in grid.values][1:] == [2] * (len(grid.values) - 1)
+    low, high = grid.narrowest, grid.widest
+    raised = grid.raised(low)
+    assert all(grid.is_step(low, point) and not grid.is_step(point, low) for _, point in raised)
+    assert not grid.is_step(low, low)
+    assert not grid.is_step(low, high)
+    fine = costs_of("fine", "params").grid(draws(SPACES["fine"], 1, 0)[0].skeleton)
+    stem, first, *rest = fine.narrowest.widths
+    assert fine.is_step(fine.narrowest, fine.point((stem, first + 2, *rest)))
+    assert not fine.is_step(fine.narrowest, fine.point((stem, first + 4, *rest)))
 
 
 def test_receptive_field_minimum_vetoes_skeletons_before_widths():

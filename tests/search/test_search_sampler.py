@@ -16,7 +16,7 @@ from nas.search.drawing import Point
 from nas.search.points import Made
 from nas.search.pooled import LEVELS, MOST_SHARES, with_means
 from nas.search.sampler import FURTHEST, BudgetSampler
-from nas.search.surrogate import Surrogate
+from nas.search.surrogate import Posterior, Surrogate
 
 FLAT = {
     "kind": CategoricalDistribution(["a", "b", "c"]),
@@ -257,6 +257,8 @@ def apart(one, other):
 WIDE = {f"kind{number}": CategoricalDistribution(range(12)) for number in range(6)}
 
 
+MERITS = ("improvement", "drawn")
+
 CHOICES = [(name, one.choices) for name, one in WIDE.items()]
 
 
@@ -278,15 +280,31 @@ def test_first_three_are_the_dearest_then_every_other_one_is_an_edit_of_the_firs
     assert 1 not in far[40:]
 
 
-def test_model_by_turns_surpasses_the_best_and_draws(monkeypatch):
+def test_model_by_turns_surpasses_the_best_and_draws_and_later_chooses_four_at_once(monkeypatch):
     turns = []
-    for name in ("improvement", "posterior"):
-        told = getattr(Surrogate, name)
-        monkeypatch.setattr(Surrogate, name, lambda *args, name=name, told=told: turns.append(name) or told(*args))
-    away_from_the_first(50)
-    edit, surpass, draw = "improvement", "improvement", "posterior"
-    assert turns[:37] == [*[edit, surpass, edit, draw] * 9, edit]
-    assert turns[37:] == [draw, surpass] * 5
+    for name, told in [("posterior", Surrogate.posterior), *((one, getattr(Posterior, one)) for one in MERITS)]:
+        owner = Surrogate if name == "posterior" else Posterior
+        monkeypatch.setattr(owner, name, lambda *args, name=name, told=told: turns.append(name) or told(*args))
+    away_from_the_first(52)
+    once, surpass, draw = "posterior", *MERITS
+    edit = [once, surpass]
+    assert turns[:74] == [*[*edit, once, surpass, *edit, once, draw] * 9, *edit]
+    assert turns[74:] == [once, surpass, draw, surpass, draw] * 3
+
+
+def test_what_was_chosen_at_once_is_asked_for_by_and_by():
+    """Each once, though three workers' results come in between, and none that has become known."""
+    sampler = BudgetSampler(WIDE)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(41):
+        trial = ask(study, WIDE)
+        study.tell(trial, sum(trial.params.values()))
+    ahead = [one.named for one in sampler.ahead]
+    assert len(ahead) == 3
+    study.add_trial(optuna.trial.create_trial(params=ahead[1], distributions=WIDE, value=1.0))
+    assert [ask(study, WIDE).params for _ in range(2)] == [ahead[0], ahead[2]]
+    others = [ask(study, WIDE).params for _ in range(4)]
+    assert all(named not in [*ahead, *others[:number]] for number, named in enumerate(others))
 
 
 def good_edits(seed):
@@ -374,11 +392,10 @@ def test_costs_far_from_those_that_the_model_began_with_leave_it_whole():
     same = [one for one in sampler.points.pool if one.named["kind0"] == 11]
     sampler.points.pool, sampler.usual = same, None
     sampler.best, sampler.latest = [(same[0], 1.0)], deque([(same[1], 2.0)])
-    (_, known), _, (_, wanted), _ = sampler._told(sampler.points, same)
-    assert np.abs(known).max() < 1e-6
-    assert np.abs(wanted).max() < 1e-6
+    _, costs, _, _ = sampler._told(sampler.points, same)
+    assert np.abs(costs).max() < 1e-6
     far = sampler.points.look(dict.fromkeys(WIDE, 0))
-    (_, known), _, (_, wanted), _ = sampler._told(sampler.points, [far])
+    _, [*known, wanted], _, _ = sampler._told(sampler.points, [far])
     assert np.abs(known).max() < 1e-6
     assert (wanted == -FURTHEST).all()
 

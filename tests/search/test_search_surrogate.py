@@ -1,4 +1,4 @@
-"""The model: which points it takes for alike, and what it expects of them."""
+"""The model: what it expects of points, by what they have in common and by their costs."""
 
 import random
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from optuna.distributions import CategoricalDistribution, IntDistribution
 
+from nas.search.common import Common
 from nas.search.drawing import drawn, edits, flat, neighbour, replayed
-from nas.search.surrogate import Encoder, Setting, Surrogate, logarithms, ranked_scores, stacked
+from nas.search.surrogate import Setting, Surrogate, logarithms, ranked_scores
 
 SPACE = flat({"block": CategoricalDistribution(["x", "y", "z"]), "width": IntDistribution(1, 9)})
 
@@ -24,61 +25,42 @@ def points(*chosen):
     return [point_of(SPACE, {"block": block, "width": width}) for block, width in chosen]
 
 
-def vectors(found):
-    encoder = Encoder()
-    some = [encoder.vector(one) for one in found]
-    return stacked(some, encoder)
-
-
-def apart(one, other):
-    return float(((one - other) ** 2).sum())
-
-
-def test_distance_counts_choices_and_goes_with_order():
-    same, block, near, far = vectors(points(("x", 1), ("y", 1), ("x", 2), ("x", 9)))
-    assert apart(same, same) == 0
-    assert apart(same, block) == pytest.approx(1.0)
-    assert apart(same, near) == pytest.approx(1.5 / 8)
-    assert apart(same, far) == pytest.approx(1.5)
-
-
-def test_choice_that_one_point_lacks_counts_half():
-    encoder = Encoder()
-    some = [encoder.vector(point_of(flat({"a": CategoricalDistribution([1, 2])}), {"a": 1}))]
-    both = flat({"a": CategoricalDistribution([1, 2]), "b": CategoricalDistribution([1, 2])})
-    some.append(encoder.vector(point_of(both, {"a": 1, "b": 2})))
-    one, other = stacked(some, encoder)
-    assert apart(one, other) == pytest.approx(0.5)
+def common(found):
+    return Common().of(list(enumerate(found)))
 
 
 def test_expectation_follows_what_is_known():
     known = points(*[(block, width) for block in "xyz" for width in (1, 3, 5, 7)])
     values = np.array([10.0 * (one.named["block"] == "y") - abs(one.named["width"] - 5) for one in known])
     wanted = points(("y", 5), ("y", 6), ("x", 6), ("z", 1), ("x", 9))
-    places = vectors([*known, *wanted])
-    costs = np.zeros((len(places), 0))
-    split = len(known)
-    mean, covariance = Surrogate().posterior(
-        (places[:split], costs[:split]), values, (places[split:], costs[split:]), 2
-    )
-    assert list(np.argsort(-mean)[:2]) == [0, 1]
-    spread = np.sqrt(np.diag(covariance))
+    found = Surrogate().posterior(common([*known, *wanted]), np.zeros((len(known) + len(wanted), 0)), values, 2)
+    assert list(np.argsort(-found.mean)[:2]) == [0, 1]
+    spread = np.sqrt(np.diag(found.covariance))
     assert spread[4] > spread[0]
-    assert np.allclose(covariance, covariance.T)
-    assert np.linalg.eigvalsh(covariance).min() > -1e-8
+    assert np.allclose(found.covariance, found.covariance.T)
+
+
+def test_draws_are_spread_as_the_model_is_unsure():
+    known = points(*[(block, width) for block in "xyz" for width in (1, 5)])
+    everything = [*known, *points(("y", 6), ("y", 7), ("x", 9))]
+    values = np.arange(len(known), dtype=float)
+    found = Surrogate().posterior(common(everything), np.zeros((len(everything), 0)), values, 2)
+    generator = np.random.default_rng(0)
+    draws = np.array([found.drawn(generator) for _ in range(20_000)])
+    assert draws.mean(0) == pytest.approx(found.mean, abs=0.03)
+    assert np.cov(draws.T) == pytest.approx(found.covariance, abs=0.03)
+    assert np.abs(found.covariance).max() > 0.3
 
 
 def test_improvement_is_what_draws_surpass_the_best_value_by_on_average():
     known = points(*[(block, width) for block in "xyz" for width in (1, 4, 7)])
     values = np.array([10.0 * (one.named["block"] == "y") - abs(one.named["width"] - 5) for one in known])
-    places = vectors([*known, *points(("y", 6), ("y", 9), ("x", 4), ("z", 9))])
-    split = len(known)
-    costs = np.linspace(-1.5, 1.5, len(places))[:, None]
-    told = (places[:split], costs[:split]), values, (places[split:], costs[split:]), 2
-    mean, covariance = Surrogate().posterior(*told)
-    draws = np.random.default_rng(0).multivariate_normal(mean, covariance, size=200_000)
+    everything = [*known, *points(("y", 6), ("y", 9), ("x", 4), ("z", 9))]
+    costs = np.linspace(-1.5, 1.5, len(everything))[:, None]
+    found = Surrogate().posterior(common(everything), costs, values, 2)
+    draws = np.random.default_rng(0).multivariate_normal(found.mean, found.covariance, size=200_000)
     surpassed = np.maximum(draws - ranked_scores(values).max(), 0).mean(0)
-    assert Surrogate().improvement(*told) == pytest.approx(surpassed, rel=0.05, abs=2e-4)
+    assert found.improvement() == pytest.approx(surpassed, rel=0.05, abs=2e-4)
     assert surpassed.max() > 0.02
 
 
@@ -96,27 +78,24 @@ def test_costs_without_bound_and_of_no_number_have_logarithms():
     assert found[0] == found.max()
 
 
-def test_choice_of_another_range_has_a_place_of_its_own():
-    encoder, named = Encoder(), {"few": IntDistribution(1, 3), "many": IntDistribution(1, 9)}
-    some = [encoder.vector(point_of(flat({"width": one, "next": named["few"]}), {"width": 2, "next": 2}))
-            for one in named.values()]  # fmt: skip
-    one, other = stacked(some, encoder)
-    assert apart(one, other) == pytest.approx(0.5 + 0.5 + 1.5 / 2 + 1.5 / 8)
-
-
 def test_improvement_of_a_point_that_is_known_for_sure_is_nothing():
     surrogate = Surrogate(Setting(noise=0.0))
-    places = vectors(points(("x", 1), ("y", 5)))
-    costs = np.zeros((2, 0))
-    [found] = surrogate.improvement((places, costs), np.array([0.1, 0.9]), (places[1:], costs[1:]), 2)
+    one, other = points(("x", 1), ("y", 5))
+    [found] = surrogate.posterior(common([one, other, other]), np.zeros((3, 0)), np.array([0.1, 0.9]), 2).improvement()
     assert 0 <= found < 1e-4
+
+
+def test_points_wanted_may_be_alike():
+    one, other = points(("x", 1), ("y", 5))
+    found = Surrogate().posterior(common([one, *[other] * 50]), np.zeros((51, 0)), np.array([0.5]), 2)
+    assert np.isfinite(found.drawn(np.random.default_rng(0))).all()
+    assert found.mean == pytest.approx(found.mean[0])
 
 
 def test_before_anything_is_known_more_macs_are_better():
     known, wanted = points(("x", 1)), points(("y", 5), ("z", 5))
-    places = vectors([*known, *wanted])
     costs = np.array([[0.0], [1.0], [-1.0]])
-    mean, _ = Surrogate().posterior((places[:1], costs[:1]), np.array([0.5]), (places[1:], costs[1:]), 2)
+    mean = Surrogate().posterior(common([*known, *wanted]), costs, np.array([0.5]), 2).mean
     assert mean[0] > mean[1]
 
 
@@ -125,11 +104,8 @@ def test_macs_that_mislead_are_unlearnt():
     known = [drawn(SPACE, generator) for _ in range(30)]
     costs = np.array([[float(one.named["width"]) - 5] for one in known])
     values = -costs[:, 0]
-    places = vectors(known)
-    wanted = points(("y", 2), ("y", 8))
-    [low, high] = vectors([*known, *wanted])[-2:]
-    ends = np.array([[-3.0], [3.0]])
-    mean, _ = Surrogate().posterior((places, costs), values, (np.stack([low, high]), ends), 2)
+    wanted, ends = points(("y", 2), ("y", 8)), np.array([[-3.0], [3.0]])
+    mean = Surrogate().posterior(common([*known, *wanted]), np.concatenate([costs, ends]), values, 2).mean
     assert mean[0] > mean[1]
 
 
@@ -166,19 +142,6 @@ def test_edit_keeps_what_it_can_of_choices_that_depend_on_it():
 def test_what_the_space_cannot_draw_is_no_point(named, told):
     with pytest.raises(ValueError, match=told):
         point_of(SPACE, named)
-
-
-def test_wide_ranges_and_logarithms_are_encoded_in_few_levels():
-    wide = flat({"lines": IntDistribution(1, 100_000), "width": IntDistribution(8, 1024, log=True)})
-    chosen = [(1, 8), (100_000, 8), (50_000, 8), (1, 1024), (1, 91)]
-    encoder = Encoder()
-    some = [encoder.vector(point_of(wide, {"lines": lines, "width": width})) for lines, width in chosen]
-    first, far, half, dear, middle = stacked(some, encoder)
-    assert encoder.size < 100
-    assert apart(first, far) == pytest.approx(1.5)
-    assert apart(first, half) == pytest.approx(0.75, abs=0.05)
-    assert apart(first, dear) == pytest.approx(1.5)
-    assert apart(first, middle) == pytest.approx(0.75, abs=0.05)
 
 
 def test_edits_of_wide_ranges_reach_near_and_far():
