@@ -2,62 +2,17 @@
 
 import copy
 import random
-from collections import deque
 from statistics import median
 
-import numpy as np
 import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import TrialState
+from search_asks import FLAT, KINDS, WIDE, ask, cost, keys, quality, searched
 
 from nas.search import points
-from nas.search.drawing import Point
 from nas.search.points import Made
-from nas.search.pooled import LEVELS, MOST_SHARES, with_means
-from nas.search.sampler import FURTHEST, BudgetSampler
-from nas.search.surrogate import Posterior, Surrogate
-
-FLAT = {
-    "kind": CategoricalDistribution(["a", "b", "c"]),
-    **{f"width{number}": IntDistribution(8, 64, step=8) for number in range(1, 4)},
-}
-KINDS = {"a": 1, "b": 2, "c": 4}
-
-
-def cost(named):
-    widths = [named[f"width{number}"] for number in range(1, 4)]
-    params = KINDS[named["kind"]] * (widths[0] * widths[1] + widths[1] * widths[2])
-    return {"params": params, "macs": params + 1000 * widths[0]}
-
-
-def quality(named):
-    """Best for kind b with its widths rising, whatever it costs."""
-    first, second, third = (named[f"width{number}"] for number in range(1, 4))
-    return (named["kind"] == "b") * 50 - abs(first - 24) - abs(second - 40) - abs(third - 56)
-
-
-def ask(study, distributions=FLAT):
-    trial = study.ask()
-    for name, one in distributions.items():
-        if isinstance(one, IntDistribution):
-            trial.suggest_int(name, one.low, one.high, step=one.step)
-        else:
-            trial.suggest_categorical(name, one.choices)
-    return trial
-
-
-def searched(sampler, asks, direction="maximize"):
-    study = optuna.create_study(direction=direction, sampler=sampler)
-    sign = 1 if direction == "maximize" else -1
-    for _ in range(asks):
-        trial = ask(study)
-        study.tell(trial, sign * quality(trial.params))
-    return study
-
-
-def keys(study):
-    return [tuple(sorted(trial.params.items())) for trial in study.trials]
+from nas.search.sampler import BudgetSampler
 
 
 def test_nothing_is_proposed_twice_or_over_a_limit():
@@ -250,154 +205,7 @@ def test_choices_that_turn_up_late_find_a_place_in_the_model(monkeypatch):
     assert len(set(keys(study))) == 60
 
 
-def apart(one, other):
-    return sum(one[name] != other[name] for name in one)
-
-
-WIDE = {f"kind{number}": CategoricalDistribution(range(12)) for number in range(6)}
-
-
-MERITS = ("improvement", "drawn")
-
 CHOICES = [(name, one.choices) for name, one in WIDE.items()]
-
-
-def away_from_the_first(asks):
-    """What a search asks for in a space where the first point, which is the dearest, is the worst."""
-    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for _ in range(asks):
-        trial = ask(study, WIDE)
-        study.tell(trial, -sum(trial.params.values()))
-    return [trial.params for trial in study.trials]
-
-
-def test_first_three_are_the_dearest_then_every_other_one_is_an_edit_of_the_first_and_later_none():
-    asked = away_from_the_first(60)
-    assert [sum(named.values()) for named in asked[:3]] == [66, 65, 65]
-    far = [apart(named, asked[0]) for named in asked]
-    assert far[3:40:2] == [1] * 19
-    assert 1 not in far[40:]
-
-
-def test_model_by_turns_surpasses_the_best_and_draws_and_later_chooses_four_at_once(monkeypatch):
-    turns = []
-    for name, told in [("posterior", Surrogate.posterior), *((one, getattr(Posterior, one)) for one in MERITS)]:
-        owner = Surrogate if name == "posterior" else Posterior
-        monkeypatch.setattr(owner, name, lambda *args, name=name, told=told: turns.append(name) or told(*args))
-    away_from_the_first(52)
-    once, surpass, draw = "posterior", *MERITS
-    edit = [once, surpass]
-    assert turns[:74] == [*[*edit, once, surpass, *edit, once, draw] * 9, *edit]
-    assert turns[74:] == [once, surpass, draw, surpass, draw] * 3
-
-
-def test_what_was_chosen_at_once_is_asked_for_by_and_by():
-    """Each once, though three workers' results come in between, and none that has become known."""
-    sampler = BudgetSampler(WIDE)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for _ in range(41):
-        trial = ask(study, WIDE)
-        study.tell(trial, sum(trial.params.values()))
-    ahead = [one.named for one in sampler.ahead]
-    assert len(ahead) == 3
-    study.add_trial(optuna.trial.create_trial(params=ahead[1], distributions=WIDE, value=1.0))
-    assert [ask(study, WIDE).params for _ in range(2)] == [ahead[0], ahead[2]]
-    others = [ask(study, WIDE).params for _ in range(4)]
-    assert all(named not in [*ahead, *others[:number]] for number, named in enumerate(others))
-
-
-def good_edits(seed):
-    """Of the edits of the first point those that lead to a good value: of 66 that there are, 12 do."""
-    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())}, seed=seed)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for _ in range(40):
-        trial = ask(study, WIDE)
-        study.tell(trial, sum(value in (5, 6) for value in trial.params.values()))
-    first, *others = (trial.params for trial in study.trials)
-    edits = [named for named in others if apart(first, named) == 1]
-    return [any(value in (5, 6) for value in named.values()) for named in edits]
-
-
-def test_edits_of_the_first_are_those_that_the_model_expects_most_of():
-    found = [good for seed in range(4) for good in good_edits(seed)]
-    assert sum(found) > 1.3 * len(found) * 12 / 66
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_edits_of_the_best_are_all_tried_in_the_end(seed):
-    """One edit of 66 betters what nothing else does."""
-    sampler, best = BudgetSampler(WIDE, seed=seed), dict.fromkeys(WIDE, 7)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.add_trial(optuna.trial.create_trial(params=best, distributions=WIDE, value=100.0))
-    for _ in range(200):
-        trial = ask(study, WIDE)
-        if trial.params == {**best, "kind1": 3}:
-            return
-        study.tell(trial, 99.0 - apart(trial.params, best))
-    pytest.fail("the edit was not tried")
-
-
-def test_no_more_edits_are_made_than_are_wanted():
-    made = []
-    sampler = BudgetSampler(WIDE, make=lambda named: made.append(named) or Made(named, {}))
-    one = sampler.points.look(dict.fromkeys(WIDE, 7))
-    assert len(sampler.points.new_around(one, 10)) == 10
-    assert len(made) == 11
-    sampler.points.taken.update(other.key for other in sampler.points.new_around(one, 10)[:4])
-    assert len(sampler.points.new_around(one, 10)) == 10
-    assert len(made) == 15
-    assert len(sampler.points.around(one)) == 66
-    assert len(sampler.points.new_around(one, 100)) == 62
-    assert {apart(other.named, one.named) for other in sampler.points.new_around(one, 20)} == {1}
-
-
-def test_some_of_many_new_edits_are_of_any_choice():
-    sampler = BudgetSampler(WIDE)
-    one = sampler.points.look(dict.fromkeys(WIDE, 7))
-    assert len(sampler.points.around(one)) == 66
-    some = sampler.points.new_around(one, 20)
-    assert len({name for other in some for name in WIDE if other.named[name] != 7}) > 2
-
-
-def test_equal_values_of_other_types_stay_what_they_are():
-    pairs = {"groups": [0, 1], "flag": [False, True], "rate": [0.0, 1.0]}
-    space = {name: CategoricalDistribution(pair) for name, pair in pairs.items()}
-    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(space))
-    for _ in range(8):
-        trial = ask(study, space)
-        assert {name: type(value) for name, value in trial.params.items()} == {
-            "groups": int,
-            "flag": bool,
-            "rate": float,
-        }
-        study.tell(trial, 1.0)
-
-
-def test_numbers_of_one_hash_are_not_one_point():
-    space = {"a": IntDistribution(-4, 4), "b": IntDistribution(-4, 4)}
-    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(space))
-    for _ in range(81):
-        trial = ask(study, space)
-        study.tell(trial, trial.params["a"])
-    assert len(set(keys(study))) == 81
-
-
-def test_costs_far_from_those_that_the_model_began_with_leave_it_whole():
-    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": 100 * (1 + named["kind0"])})
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    for _ in range(20):
-        trial = ask(study, WIDE)
-        study.tell(trial, sum(trial.params.values()))
-    same = [one for one in sampler.points.pool if one.named["kind0"] == 11]
-    sampler.points.pool, sampler.usual = same, None
-    sampler.best, sampler.latest = [(same[0], 1.0)], deque([(same[1], 2.0)])
-    _, costs, _, _ = sampler._told(sampler.points, same)
-    assert np.abs(costs).max() < 1e-6
-    far = sampler.points.look(dict.fromkeys(WIDE, 0))
-    _, [*known, wanted], _, _ = sampler._told(sampler.points, [far])
-    assert np.abs(known).max() < 1e-6
-    assert (wanted == -FURTHEST).all()
 
 
 def test_trial_that_was_pruned_without_a_number_tells_nothing():
@@ -436,52 +244,3 @@ def test_threads_share_a_sampler():
     study = optuna.create_study(direction="maximize", sampler=BudgetSampler(WIDE))
     study.optimize(lambda trial: sum(trial.suggest_categorical(*one) for one in CHOICES), n_trials=60, n_jobs=4)
     assert len(set(keys(study))) == 60
-
-
-def test_very_many_categories_have_no_shares():
-    many = CategoricalDistribution(range(MOST_SHARES + 1))
-    assert with_means(Point({"a": 1, "b": 2}, {"a": many, "b": many})).named == {"a": 1, "b": 2}
-
-
-def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
-    sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    first, *others = (ask(study, WIDE).params for _ in range(43))
-    used = [sum(named.values()) for named in others]
-    assert sum(apart(first, named) == 1 for named in others) >= 20
-    assert sum(macs >= 64 for macs in used) >= 11
-    assert sum(macs < 50 for macs in used) >= 7
-
-
-def test_what_is_chosen_from_the_same_values_counts_once_more_by_its_mean():
-    point = Point(
-        {"a": 1, "b": 3, "c": "x", "d": "y", "e": "y", "f": 3},
-        {
-            **dict.fromkeys("ab", IntDistribution(1, 5)),
-            **dict.fromkeys("cde", CategoricalDistribution(["x", "y"])),
-            "f": IntDistribution(1, 5, step=2),
-        },
-    )
-    found = with_means(point)
-    assert point.named.items() <= found.named.items()
-    assert point.distributions.items() <= found.distributions.items()
-    means = {value for name, value in found.named.items() if name not in point.named}
-    assert means == {round(LEVELS / 4), round(LEVELS / 3), round(LEVELS * 2 / 3)}
-    assert len(found.named) == len(point.named) + 3
-
-
-def test_points_are_ordered_in_the_way_that_ranks_best_what_was_reached():
-    def make(named):
-        return Made(named, {}, (float(-quality(named)), float(quality(named))))
-
-    sampler = BudgetSampler(FLAT, make=make)
-    study = optuna.create_study(direction="maximize", sampler=sampler)
-    ways = []
-    for _ in range(20):
-        trial = ask(study)
-        ways.append(sampler.points.by)
-        study.tell(trial, quality(trial.params))
-    assert ways == [0] * 8 + [1] * 12
-    orders = [sampler.points.order(one) for one in sampler.points.pool]
-    assert orders == sorted(orders, reverse=True)
-    assert quality(study.trials[0].params) < 0 < study.best_value
