@@ -15,7 +15,7 @@ from nas.search.profile import check_feasible
 from nas.search.project import BAND, project
 from nas.search.widths import WidthGrid, closest_of, outward
 from nas.study.budget import Budget
-from nas.study.space import Draw
+from nas.study.space import Draw, Pick
 
 ROOMY = {"deadline": None, "derandomize": True, "max_examples": examples(60)}
 SPACES = {
@@ -184,6 +184,40 @@ def test_step_is_one_place_to_its_next_larger_value():
     stem, first, *rest = fine.narrowest.widths
     assert fine.is_step(fine.narrowest, fine.point((stem, first + 2, *rest)))
     assert not fine.is_step(fine.narrowest, fine.point((stem, first + 4, *rest)))
+
+
+class Halving(Even):
+    """Doubles where it halves the map, and keeps the width elsewhere."""
+
+    name = "halving"
+
+    def valid(self, in_channels, width, stride):
+        return width == in_channels * stride
+
+
+class Sixteens(Even):
+    """Takes multiples of 16."""
+
+    name = "sixteens"
+
+    def valid(self, in_channels, width, stride):
+        return in_channels % 16 == width % 16 == 0
+
+
+def test_vetoes_are_told_apart_by_the_blocks_behind_and_by_stride():
+    blocks = {block.name: Pick(block.name, ()) for block in (Even, Halving, Sixteens)}
+    registry = BLOCKS.with_block(Even).with_block(Halving).with_block(Sixteens)
+    costs = Costs(make(tuple(blocks), registry=registry, mix=True), registry, Budget())
+
+    def allowed(stride, *names):
+        table = costs.table(tuple(blocks[name] for name in names), (8, 8), stride)
+        return [(c, width) for c in (8, 16) for width in (8, 16, 32) if table.allows(c, width)]
+
+    assert allowed(1, "halving") == [(8, 8), (16, 16)]
+    assert allowed(2, "halving") == [(8, 16), (16, 32)]
+    assert allowed(2, "halving", "sixteens") == [(8, 16), (16, 32)]
+    assert allowed(1, "halving", "sixteens") == [(16, 16)]
+    assert allowed(1, "halving", "even") == [(8, 8), (16, 16)]
 
 
 def test_receptive_field_minimum_vetoes_skeletons_before_widths():

@@ -52,6 +52,17 @@ def test_draws_are_spread_as_the_model_is_unsure():
     assert np.abs(found.covariance).max() > 0.3
 
 
+def test_certainty_is_in_units_of_the_scores():
+    known = points(*[(block, width) for block in "xyz" for width in range(1, 10)])
+    everything, scores = [*known, *points(("y", 5), ("x", 9))], np.random.default_rng(0).standard_normal(len(known))
+    costs = np.zeros((len(everything), 0))
+    plain, tenfold = (
+        Surrogate(fitted=100).of_scores(common(everything), costs, scale * scores, 2) for scale in (1, 10)
+    )
+    spread = np.sqrt(np.diag(tenfold.covariance) / np.diag(plain.covariance))
+    assert ((spread > 9) & (spread < 10)).all()
+
+
 def test_improvement_is_what_draws_surpass_the_best_value_by_on_average():
     known = points(*[(block, width) for block in "xyz" for width in (1, 4, 7)])
     values = np.array([10.0 * (one.named["block"] == "y") - abs(one.named["width"] - 5) for one in known])

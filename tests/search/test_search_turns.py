@@ -139,13 +139,14 @@ def test_what_differs_by_rounding_alone_is_equal():
     assert list(rounded(np.zeros(2))) == [0, 0]
 
 
-def test_edits_that_are_equal_to_the_model_are_tried_in_any_order():
-    """The fourth ask is the first edit; nothing tells one from another."""
-    edited = set()
-    for seed in range(12):
-        study = optuna.create_study(direction="maximize", sampler=BudgetSampler(WIDE, seed=seed))
-        for _ in range(3):
-            study.tell(ask(study, WIDE), 1.0)
-        first, last = study.trials[0].params, ask(study, WIDE).params
-        edited |= {name for name in WIDE if first[name] != last[name]}
-    assert len(edited) >= 4
+def test_of_points_that_are_equal_to_the_model_any_is_chosen():
+    sampler = BudgetSampler(WIDE)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.tell(ask(study, WIDE), 1.0)
+    ask(study, WIDE)
+    same = dict.fromkeys(WIDE, 7)
+    equal = [sampler.points.look({**same, name: 8}) for name in WIDE]
+    sampler.best = [(sampler.points.look(same), 1.0)]
+    sampler.latest.clear()
+    chosen = [sampler._chosen_of(sampler.points, equal, [True])[0].key for _ in range(30)]
+    assert len(set(chosen)) > 3
