@@ -5,9 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_asks_are_measured_beside_tpe(tmp_path):
     output = tmp_path / "asks.json"
     command = [sys.executable, str(ROOT / "benchmarks" / "asks.py"), "--trials", "12", "--rival-trials", "3"]
