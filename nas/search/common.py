@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +22,7 @@ SPREAD = 1.5
 MOST_KEPT = 2_000_000
 """So many numbers are kept; before there are more all are given up, and what is still asked for is put down anew."""
 
-FIRST_ROOM = (1_024, 256)
+FIRST_ROOM = (512, 256)
 """Room for so many points, of so many numbers each, at first."""
 
 
@@ -36,30 +36,45 @@ class Common:
     """
 
     def __init__(self) -> None:
+        self._begin()
+
+    def _begin(self) -> None:
         self._rows: dict[Hashable, int] = {}
         self._places: dict[tuple[str, int], int] = {}
         self._size = 0
-        # What two have in common is a sum of some dozens of numbers up to 3: single precision is enough.
-        self._vectors = np.zeros(FIRST_ROOM, dtype=np.float32)
+        self._vectors = np.zeros(FIRST_ROOM)
 
     def of(self, points: Sequence[tuple[Hashable, Point]]) -> Floats:
         """The matrix (N, N) of points with any keys: what has the same key is the same point."""
         new = {key: point for key, point in points if key not in self._rows}
-        if (len(self._rows) + len(new)) * self._size > MOST_KEPT:
-            self._rows, self._places, self._size, new = {}, {}, 0, dict(points)
+        self._widen(new.values())
+        if self._rows and (len(self._rows) + len(new)) * self._size > MOST_KEPT:
+            self._begin()
+            new = dict(points)
+            self._widen(new.values())
+        self._make_room(len(self._rows) + len(new), self._size)
         for key, point in new.items():
             self._put(key, point)
         vectors = self._vectors[[self._rows[key] for key, _ in points], : self._size]
-        return (vectors @ vectors.T).astype(np.float64)
+        found: Floats = vectors @ vectors.T
+        return found
+
+    def _widen(self, points: Iterable[Point]) -> None:
+        """Have places for the choices of points."""
+        for point in points:
+            for name, distribution in point.distributions.items():
+                levels = levels_of(distribution)
+                if (name, levels) not in self._places:
+                    self._places[name, levels] = self._size
+                    self._size += 1 + levels
 
     def _put(self, key: Hashable, point: Point) -> None:
         """Write down a vector, with a place for each category, or one for an ordered choice and one for each level."""
-        row, places = len(self._rows), [self._place(*one) for one in point.distributions.items()]
-        self._make_room(row + 1, self._size)
+        row = len(self._rows)
         vector = self._vectors[row]
-        vector[:] = 0
-        for (place, levels), (name, distribution) in zip(places, point.distributions.items(), strict=True):
-            value = point.named[name]
+        for name, distribution in point.distributions.items():
+            value, levels = point.named[name], levels_of(distribution)
+            place = self._places[name, levels]
             if isinstance(distribution, CategoricalDistribution):
                 vector[place + distribution.choices.index(value)] = 1
             else:
@@ -68,20 +83,12 @@ class Common:
                 vector[place + 1 : place + 1 + reached] = math.sqrt(2 * SPREAD / max(1, levels))
         self._rows[key] = row
 
-    def _place(self, name: str, distribution: BaseDistribution) -> tuple[int, int]:
-        """Where the numbers of a choice begin, and how many levels it has."""
-        levels = levels_of(distribution)
-        if (name, levels) not in self._places:
-            self._places[name, levels] = self._size
-            self._size += 1 + levels
-        return self._places[name, levels], levels
-
     def _make_room(self, rows: int, columns: int) -> None:
-        old, wanted = self._vectors, (rows, columns)
+        old, wanted, used = self._vectors, (rows, columns), len(self._rows)
         if any(size < least for size, least in zip(old.shape, wanted, strict=True)):
             room = [size if size >= least else 2 * least for size, least in zip(old.shape, wanted, strict=True)]
-            self._vectors = np.zeros(room, dtype=np.float32)
-            self._vectors[: old.shape[0], : old.shape[1]] = old
+            self._vectors = np.zeros(room)
+            self._vectors[:used, : old.shape[1]] = old[:used]
 
 
 def levels_of(distribution: BaseDistribution) -> int:

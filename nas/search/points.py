@@ -14,7 +14,7 @@ from nas.search.drawing import Drawing, Point, drawn, edits, neighbour, replayed
 from nas.search.pooled import with_means
 from nas.search.surrogate import logarithms
 
-POOL, DRAWS, FRESH = 500, 2_000, 2
+POOL, DRAWS, FRESH = 500, 2_000, 1
 """So many points stand by, of at most so many draws; with each ask so many new ones come."""
 
 FAR_ON, FILLING = 100, 6
@@ -200,6 +200,7 @@ class Points:
     def refresh(self) -> None:
         """Have points within the limits stand by, those of the highest order among them; later add a few new ones."""
         if self._filled or self.count >= FAR_ON:
+            self._drop_taken()
             count = FRESH if self._filled or self.passed else FILLING
             self._filled = self._filled or len(self.pool) >= POOL
             self._stand_by(one for one in self.drawn(count) if one.use <= 1)
@@ -213,6 +214,13 @@ class Points:
                 break
         self._stand_by(points.values())
         self._stand_by(self._highest())
+
+    def _drop_taken(self) -> None:
+        """Of those of the highest order the taken ones stay: their edits are wanted."""
+        gone = [one for one in self.pool[FROM_TOP:] if one.key in self.taken]
+        if gone:
+            self._standing -= {one.key for one in gone}
+            self.pool = [one for one in self.pool if one.key in self._standing]
 
     def _stand_by(self, points: Iterable[Seen]) -> None:
         for one in points:

@@ -115,10 +115,10 @@ def _shrunk(grid: WidthGrid, targets: tuple[int, ...], drawn: Point, fill: bool)
 
 def _scaled(grid: WidthGrid, targets: tuple[int, ...], ends: tuple[Point, Point], low: float, high: float) -> Point:
     """The widths at the largest common factor that fits, by bisection between ends of which the first does, the second
-    does not; no further than to two of which none lies between.
+    does not; no further than something lies between them.
     """
     fits, over = ends
-    while high / low > NEAREST_FACTORS and not grid.is_step(fits, over):
+    while high / low > NEAREST_FACTORS and not (grid.is_free and grid.is_step(fits, over)):
         middle = math.sqrt(low * high)
         point = grid.nearest([target * middle for target in targets])
         if point.use <= 1:

@@ -31,7 +31,11 @@ EARLY = 37
 """Of so many points after these every other one is an edit of that of the highest order: each tries a choice."""
 
 AT_ONCE = 4
-"""After these the model chooses so many at a time: three results more tell it little, and it takes a fourth as long."""
+"""After these the model chooses so many at a time: three results more tell it little, and it takes a fourth as long.
+They are given up once as many results have come."""
+
+MOST_EDITS = 300
+"""Of more edits of the point of the highest order so many are looked at, at random."""
 
 PARENTS, EDITS, FROM_POOL = 5, 24, 60
 """The candidates of the model: new edits of each of the best few, points standing by, those of the highest order."""
@@ -92,7 +96,8 @@ class BudgetSampler(BaseSampler):
         self.surpassing = True
         """Whether the model's next choice is what may surpass the best most."""
         self.ahead: deque[Seen] = deque()
-        """What the model has chosen to come next."""
+        """What the model has chosen to come next, and the results told since: of many it is given up."""
+        self.told_since = 0
         self.read = 0
         self.open: list[int] = []
         self.chosen: dict[int, Point] = {}
@@ -116,8 +121,8 @@ class BudgetSampler(BaseSampler):
         self.read, self.open = 0, []
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but the lock: samplers are copied with their studies."""
-        return {name: value for name, value in vars(self).items() if name != "lock"}
+        """All but the lock: samplers are copied with their studies. A copy makes choices of its own."""
+        return {name: value for name, value in vars(self).items() if name != "lock"} | {"ahead": deque()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state, lock=Lock())
@@ -193,12 +198,16 @@ class BudgetSampler(BaseSampler):
         if told[points.by] < max(told):
             points.order_by(told.index(max(told)))
             self.usual = None
+            self.ahead.clear()
 
     def _known(self) -> list[Result]:
         """The results that the model is built on."""
         return list({seen.key: (seen, value) for seen, value in [*self.latest, *self.best]}.values())
 
     def _learn(self, result: Result) -> None:
+        self.told_since += 1
+        if self.told_since >= AT_ONCE:  # of other workers
+            self.ahead.clear()
         self.latest.append(result)
         insort(self.best, result, key=lambda one: -one[1])
         del self.best[REMEMBERED:]
@@ -209,11 +218,11 @@ class BudgetSampler(BaseSampler):
         Early on every other one is an edit of the point of the highest order; all others are the model's, later several
         at once.
         """
+        points.refresh()
         while self.ahead:
             found = next(points.new([self.ahead.popleft()]), None)
             if found is not None:
                 return found
-        points.refresh()
         found, turn = None, points.count - FIRST_IN_ORDER
         if 0 <= turn < EARLY and turn % 2 == 0:
             found = self._edit_of_highest(points)
@@ -226,7 +235,7 @@ class BudgetSampler(BaseSampler):
         around = points.around(points.pool[0]) if points.pool else []
         if not self.best:
             return points.any_new(around)
-        wanted = list(points.new(around))
+        wanted = self._some(list(points.new(around)), MOST_EDITS)
         return self._chosen_of(points, wanted, [True])[0] if wanted else None
 
     def _beside_the_best(self, points: Points) -> Seen | None:
@@ -244,12 +253,13 @@ class BudgetSampler(BaseSampler):
         By turns it is the one that is expected to surpass the best most, and the best of a draw, so that it does not
         stay beside what it knows.
         """
-        turns = [self.surpassing ^ bool(number % 2) for number in range(count)]
+        turns = [self.surpassing ^ bool(number % 2) for number in range(count if self.best else 1)]
         self.surpassing = not turns[-1]
         if not self.best:
             return None if turns[0] else points.any_new(points.pool)
         wanted = self._candidates(points)
         self.ahead.extend(self._chosen_of(points, wanted, turns) if wanted else [])
+        self.told_since = 0
         return self.ahead.popleft() if self.ahead else None
 
     def _chosen_of(self, points: Points, wanted: list[Seen], turns: list[bool]) -> list[Seen]:
@@ -258,9 +268,9 @@ class BudgetSampler(BaseSampler):
         posterior = self.surrogate.posterior(*self._told(points, wanted))
         chosen: list[int] = []
         for surpassing in turns[: len(wanted)]:
-            merit = rounded(posterior.improvement()) if surpassing else posterior.drawn(self.numbers)
+            merit = posterior.improvement() if surpassing else posterior.drawn(self.numbers)
             merit[chosen] = -math.inf
-            chosen.append(int(np.argmax(merit)))
+            chosen.append(int(np.argmax(rounded(merit) if surpassing else merit)))
         return [wanted[place] for place in chosen]
 
     def _told(self, points: Points, wanted: list[Seen]) -> tuple[Floats, Floats, Floats, int]:

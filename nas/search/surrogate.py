@@ -175,6 +175,6 @@ def ranked_scores(values: Floats) -> Floats:
 
 def logarithms(costs: Sequence[Mapping[str, float]], names: Sequence[str]) -> Floats:
     """The logarithms (N, F) of costs by name; of those under 1, or that are no number, it is 0."""
-    return np.log([[min(max(1.0, one[name]), MOST_COST) for name in names] for one in costs]).reshape(
+    return np.log([[float(min(max(1.0, one[name]), MOST_COST)) for name in names] for one in costs]).reshape(
         len(costs), len(names)
     )

@@ -82,3 +82,15 @@ def test_ever_more_points_and_choices_find_room(monkeypatch, most):
         asked = points[max(0, last - 10) : last]
         assert kept.of(asked) == pytest.approx(Common().of(asked))
     assert len(kept._rows) == 39 if most == 2_000_000 else len(kept._rows) < 39
+
+
+def test_room_is_given_up_with_what_it_was_for(monkeypatch):
+    """Many points of few choices, then few of many, then few again."""
+    monkeypatch.setattr(nas.search.common, "MOST_KEPT", 40_000)
+    generator, kept = random.Random(0), Common()
+    kept.of([(number, drawn(SPACE, generator)) for number in range(2_000)])
+    wide = flat({f"{name}": CategoricalDistribution(range(100)) for name in range(50)})
+    kept.of([(-number, drawn(wide, generator)) for number in range(1, 6)])
+    assert kept._vectors.size < 10_000_000
+    assert len(kept._rows) == 5
+    assert kept._size == 50 * 101

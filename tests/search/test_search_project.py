@@ -215,6 +215,8 @@ def test_vetoes_are_told_apart_by_the_blocks_behind_and_by_stride():
 
     assert allowed(1, "halving") == [(8, 8), (16, 16)]
     assert allowed(2, "halving") == [(8, 16), (16, 32)]
+    assert allowed(2, "halving", "halving") == [(8, 16), (16, 32)]
+    assert allowed(2, "even", "halving") == [(8, 8), (16, 16)]
     assert allowed(2, "halving", "sixteens") == [(8, 16), (16, 32)]
     assert allowed(1, "halving", "sixteens") == [(16, 16)]
     assert allowed(1, "halving", "even") == [(8, 8), (16, 16)]

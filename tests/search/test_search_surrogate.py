@@ -40,6 +40,27 @@ def test_expectation_follows_what_is_known():
     assert np.allclose(found.covariance, found.covariance.T)
 
 
+def test_expectation_is_that_of_the_textbook():
+    """Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, equations 2.23 and 2.24."""
+    setting = Setting(fall=0.5, additive=0.4, noise=0.2, trend=0.5)
+    everything = points(*[(block, width) for block in "xyz" for width in range(1, 10)])
+    costs = np.random.default_rng(0).standard_normal((len(everything), 2))
+    scores = np.random.default_rng(1).standard_normal(20)
+    found = Surrogate(setting, fitted=100).of_scores(common(everything), costs, scores, 2)
+
+    shared = common(everything)
+    apart = np.diag(shared)[:, None] / 2 + np.diag(shared) / 2 - shared
+    alike = 0.4 * shared / 2 + 0.6 * np.exp(-0.5 * apart)
+    covariance = 0.8 * alike + 0.25 * 0.5 * costs @ costs.T + 0.3
+    trend = 0.5 * 0.5 * np.clip(costs[:, 0], -2.5, 2.5)
+    known, across, wanted = covariance[:20, :20] + 0.2 * np.eye(20), covariance[20:, :20], covariance[20:, 20:]
+    rest = scores - trend[:20]
+    scale = (rest @ np.linalg.solve(known, rest) + 2) / 22
+    assert found.mean == pytest.approx(across @ np.linalg.solve(known, rest) + trend[20:])
+    expected = scale * (wanted - across @ np.linalg.solve(known, across.T))
+    assert found.covariance == pytest.approx(expected, abs=1e-6)
+
+
 def test_draws_are_spread_as_the_model_is_unsure():
     known = points(*[(block, width) for block in "xyz" for width in (1, 5)])
     everything = [*known, *points(("y", 6), ("y", 7), ("x", 9))]
@@ -87,6 +108,7 @@ def test_costs_without_bound_and_of_no_number_have_logarithms():
     assert np.isfinite(found).all()
     assert list(found[1:]) == [0, 0, pytest.approx(2.302585)]
     assert found[0] == found.max()
+    assert logarithms([{"params": 2**70}], ["params"])[0, 0] == pytest.approx(70 * np.log(2))
 
 
 def test_improvement_of_a_point_that_is_known_for_sure_is_nothing():

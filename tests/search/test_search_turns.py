@@ -1,14 +1,16 @@
 """Whose turn it is: points of the highest order, edits of the first, and the model's choice."""
 
+import copy
 from collections import deque
 
 import numpy as np
 import optuna
 import pytest
+from optuna.distributions import CategoricalDistribution
 from search_asks import FLAT, WIDE, apart, ask, quality
 
 from nas.search.points import Made
-from nas.search.sampler import FURTHEST, BudgetSampler, rounded
+from nas.search.sampler import FURTHEST, MOST_EDITS, BudgetSampler, rounded
 from nas.search.surrogate import Posterior, Surrogate
 
 MERITS = ("improvement", "drawn")
@@ -44,19 +46,79 @@ def test_model_by_turns_surpasses_the_best_and_draws_and_later_chooses_four_at_o
     assert turns[74:] == [once, surpass, draw, surpass, draw] * 3
 
 
-def test_what_was_chosen_at_once_is_asked_for_by_and_by():
-    """Each once, though three workers' results come in between, and none that has become known."""
-    sampler = BudgetSampler(WIDE)
+def searched_for_41(sampler):
+    """A study in which the last ask had four choices made."""
     study = optuna.create_study(direction="maximize", sampler=sampler)
     for _ in range(41):
         trial = ask(study, WIDE)
         study.tell(trial, sum(trial.params.values()))
+    assert len(sampler.ahead) == 3
+    return study
+
+
+def add(study, params, value):
+    study.add_trial(optuna.trial.create_trial(params=params, distributions=WIDE, value=value))
+
+
+def test_what_was_chosen_at_once_is_asked_for_by_and_by():
+    """Each once, though three workers' results come in between, and none that has become known."""
+    sampler = BudgetSampler(WIDE)
+    study = searched_for_41(sampler)
     ahead = [one.named for one in sampler.ahead]
-    assert len(ahead) == 3
-    study.add_trial(optuna.trial.create_trial(params=ahead[1], distributions=WIDE, value=1.0))
+    add(study, ahead[1], 1.0)
     assert [ask(study, WIDE).params for _ in range(2)] == [ahead[0], ahead[2]]
     others = [ask(study, WIDE).params for _ in range(4)]
     assert all(named not in [*ahead, *others[:number]] for number, named in enumerate(others))
+
+
+def test_what_was_chosen_at_once_is_given_up_when_others_have_told_as_much():
+    sampler = BudgetSampler(WIDE)
+    study = searched_for_41(sampler)
+    ahead = [one.named for one in sampler.ahead]
+    for value in range(2):
+        add(study, dict.fromkeys(WIDE, value), 100.0 + value)
+    assert ask(study, WIDE).params == ahead[0]
+    for value in range(2, 4):
+        add(study, dict.fromkeys(WIDE, value), 100.0 + value)
+    assert ask(study, WIDE).params != ahead[1]
+    assert len(sampler.ahead) == 3
+
+
+def test_copies_make_choices_of_their_own():
+    sampler = BudgetSampler(WIDE)
+    study = searched_for_41(sampler)
+    copies = [copy.deepcopy(study) for _ in range(4)]
+    for one in copies:
+        one.sampler.reseed_rng()
+    asked = [tuple(ask(one, WIDE).params.values()) for one in copies for _ in range(4)]
+    assert len(set(asked)) > 8
+    assert len(sampler.ahead) == 3
+
+
+def test_of_very_many_edits_some_are_looked_at(monkeypatch):
+    shapes = []
+    told = Surrogate.posterior
+    monkeypatch.setattr(
+        Surrogate, "posterior", lambda self, common, *rest: shapes.append(len(common)) or told(self, common, *rest)
+    )
+    many = {f"kind{number}": CategoricalDistribution(range(400)) for number in range(3)}
+    study = optuna.create_study(direction="maximize", sampler=BudgetSampler(many))
+    for _ in range(8):
+        trial = ask(study, many)
+        study.tell(trial, sum(trial.params.values()))
+    assert max(shapes) == MOST_EDITS + 7
+
+
+def test_most_of_what_stands_by_is_to_be_had_in_a_long_search():
+    sampler = BudgetSampler(WIDE)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    for _ in range(700):
+        trial = ask(study, WIDE)
+        study.tell(trial, sum(value in (5, 6) for value in trial.params.values()))
+    pool = sampler.points.pool
+    assert len(pool) > 450
+    assert len(list(sampler.points.new(pool))) > 400
+    assert {one.key for one in pool} == sampler.points._standing
 
 
 def good_edits(seed):
@@ -110,7 +172,10 @@ def test_costs_far_from_those_that_the_model_began_with_leave_it_whole():
 def test_while_nothing_is_known_some_are_dear_some_edits_and_some_random():
     sampler = BudgetSampler(WIDE, cost=lambda named: {"macs": sum(named.values())})
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    first, *others = (ask(study, WIDE).params for _ in range(43))
+    asked = [ask(study, WIDE).params for _ in range(101)]
+    late = [sum(named.values()) for named in asked[43:]]
+    assert 20 < sum(macs < 50 for macs in late) < 40
+    first, *others = asked[:43]
     used = [sum(named.values()) for named in others]
     assert sum(apart(first, named) == 1 for named in others) >= 20
     assert sum(macs >= 64 for macs in used) >= 11
