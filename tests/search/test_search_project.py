@@ -204,9 +204,18 @@ class Sixteens(Even):
         return in_channels % 16 == width % 16 == 0
 
 
+class Doubling(Even):
+    """Doubles the width."""
+
+    name = "doubling"
+
+    def valid(self, in_channels, width, stride):
+        return width == 2 * in_channels
+
+
 def test_vetoes_are_told_apart_by_the_blocks_behind_and_by_stride():
-    blocks = {block.name: Pick(block.name, ()) for block in (Even, Halving, Sixteens)}
-    registry = BLOCKS.with_block(Even).with_block(Halving).with_block(Sixteens)
+    blocks = {block.name: Pick(block.name, ()) for block in (Even, Halving, Sixteens, Doubling)}
+    registry = BLOCKS.with_block(Even).with_block(Halving).with_block(Sixteens).with_block(Doubling)
     costs = Costs(make(tuple(blocks), registry=registry, mix=True), registry, Budget())
 
     def allowed(stride, *names):
@@ -215,6 +224,8 @@ def test_vetoes_are_told_apart_by_the_blocks_behind_and_by_stride():
 
     assert allowed(1, "halving") == [(8, 8), (16, 16)]
     assert allowed(2, "halving") == [(8, 16), (16, 32)]
+    assert allowed(1, "doubling") == [(8, 16), (16, 32)]
+    assert allowed(1, "doubling", "doubling") == []
     assert allowed(2, "halving", "halving") == [(8, 16), (16, 32)]
     assert allowed(2, "even", "halving") == [(8, 8), (16, 16)]
     assert allowed(2, "halving", "sixteens") == [(8, 16), (16, 32)]
