@@ -7,6 +7,8 @@ kinds it is run.
 Properties are tried on a third of their examples, on all of them with `--hypothesis-profile=long`.
 """
 
+import signal
+
 import pytest
 from databases import PostgresPlace, SqlitePlace
 from hypothesis import settings
@@ -14,6 +16,9 @@ from postgres import Server, why_absent
 
 from nas.store.engine import open_storage
 from nas.store.schema import create_storage
+
+# What a shell starts in the background is deaf to Ctrl-C, and so would be all that the tests start and interrupt.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("long", max_examples=100)
 settings.register_profile("short", max_examples=34)
