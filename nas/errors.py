@@ -106,5 +106,6 @@ class Interrupted(NasError):
 
 def nearest(word: str, known: Iterable[str]) -> str:
     """` (did you mean 'x'?)` for the known word nearest to a misspelt one, else an empty string."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    names = [one for one in known if isinstance(one, str)]  # a database may have been changed by hand
+    found = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f" (did you mean {found[0]!r}?)" if found else ""

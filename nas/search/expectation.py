@@ -110,8 +110,10 @@ class Expectation:
         return found
 
     def _placed(self, network: Network) -> _Placed:
-        blocks = sum(stage_blocks(chosen(network.named, self.space.blocks)).values())
-        return _Placed(self.pooled.point(network.named), {"macs": float(network.macs), "depth": float(blocks)})
+        # Names that the space does not draw, as a changed database may have, are left out.
+        _, point = replayed(self.space.draw, network.named)
+        blocks = sum(stage_blocks(chosen(point.named, self.space.blocks)).values())
+        return _Placed(self.pooled.compared(point), {"macs": float(network.macs), "depth": float(blocks)})
 
     def _at(self, placed: Sequence[_Placed]) -> tuple[Floats, Floats]:
         """What they have in common, and their costs as standard scores among the trials."""

@@ -7,14 +7,14 @@ from statistics import median
 import pytest
 from databases import slow_on_postgresql
 from explain_worlds import BLOCKS, by_chance, by_kernel, searched
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
-from nas.errors import NasError, NotFound
+from nas.errors import NasError, NotFound, StorageError, nearest
 from nas.search.choices import chosen, stage_blocks
 from nas.store.engine import open_storage
 from nas.store.schema import create_storage
 from nas.store.studies import find_study
-from nas.store.tables import study
+from nas.store.tables import epoch, study, trial
 from nas.store.trials import trials
 from nas.study.file import study_from_data
 from nas.work.explain import explain_study
@@ -289,3 +289,23 @@ def test_what_cannot_be_explained_is_told_in_one_line(url, name, error, told):
         explain_study(name, storage=url)
     assert str(caught.value).startswith(told)
     assert len(caught.value.lines) == 1
+
+
+@slow_on_postgresql
+def test_ranking_that_names_a_trial_which_the_study_lacks_is_one_line(world):
+    """A trial of an id below the first is ranked, but not read; none is made so."""
+    url = world(by_kernel, trials=6)
+    storage = open_storage(url)
+    try:
+        with storage.write() as connection:
+            connection.execute(delete(epoch))
+            best = select(trial.c.id).where(trial.c.state == COMPLETE).order_by(trial.c.accuracy.desc()).limit(1)
+            connection.execute(update(trial).where(trial.c.id == connection.scalar(best)).values(id=-1))
+    finally:
+        storage.close()
+    with pytest.raises(StorageError, match=r"'toy' lacks trial \d+, which its ranking names"):
+        explain_study("toy", storage=url)
+
+
+def test_study_without_a_name_is_no_suggestion():
+    assert nearest("smal", [None, "small"]) == " (did you mean 'small'?)"
