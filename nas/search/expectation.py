@@ -72,16 +72,16 @@ class Expectation:
 
     def __init__(self, space: Space, trials: Sequence[TrialRecord]) -> None:
         self.space, self.pooled = space, Pooled(space)
-        known = [one for one in _remembered(trials) if self._draws(one.params)]
-        self.known = [self._placed(Network(one.params, one.totals.macs)) for one in known]
-        self.scores = scores([one.accuracy or 0.0 for one in known]) if known else np.zeros(0)
+        drawn = [(one, point) for one in _remembered(trials) if (point := self._point(one.params)) is not None]
+        self.known = [self._placed(point, one.totals.macs) for one, point in drawn]
+        self.scores = scores([one.accuracy or 0.0 for one, _ in drawn]) if drawn else np.zeros(0)
 
-    def _draws(self, named: Mapping[str, Value]) -> bool:
+    def _point(self, named: Mapping[str, Value]) -> Point | None:
+        """What the space draws of the choices; other names, as a changed database may have, are left out."""
         try:
-            replayed(self.space.draw, named)
+            return replayed(self.space.draw, named)[1]
         except ValueError:
-            return False
-        return True
+            return None
 
     def belief(self) -> Belief:
         """How well the surrogate ranks the trials that it is not shown."""
@@ -95,7 +95,8 @@ class Expectation:
 
     def differences(self, own: Network, others: Sequence[Network]) -> tuple[float, list[Difference]]:
         """The accuracy to be expected of one's own network, and by how much that of each of the others is higher."""
-        placed = [*self.known, *(self._placed(one) for one in (own, *others))]
+        asked = [(replayed(self.space.draw, one.named)[1], one.macs) for one in (own, *others)]
+        placed = [*self.known, *(self._placed(*one) for one in asked)]
         found = Surrogate().of_scores(*self._at(placed), self._standard(), _choices(placed))
         mean, covariance = found.mean, found.covariance
         variances = np.diag(covariance)[1:] + covariance[0, 0] - 2 * covariance[0, 1:]
@@ -109,11 +110,9 @@ class Expectation:
         found: Floats = (self.scores - self.scores.mean()) / (self.scores.std() or 1.0)
         return found
 
-    def _placed(self, network: Network) -> _Placed:
-        # Names that the space does not draw, as a changed database may have, are left out.
-        _, point = replayed(self.space.draw, network.named)
+    def _placed(self, point: Point, macs: int) -> _Placed:
         blocks = sum(stage_blocks(chosen(point.named, self.space.blocks)).values())
-        return _Placed(self.pooled.compared(point), {"macs": float(network.macs), "depth": float(blocks)})
+        return _Placed(self.pooled.compared(point), {"macs": float(macs), "depth": float(blocks)})
 
     def _at(self, placed: Sequence[_Placed]) -> tuple[Floats, Floats]:
         """What they have in common, and their costs as standard scores among the trials."""

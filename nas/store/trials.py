@@ -152,10 +152,12 @@ def trials(
     study_id: int | None = None,
     ids: Collection[int] | None = None,
     states: Collection[str] | None = None,
-    after_id: int = 0,
+    after_id: int | None = None,
 ) -> list[TrialRecord]:
     """Trials by id; what is None does not matter."""
-    asked = trial_rows().where(trial.c.id > after_id).order_by(trial.c.id)
+    asked = trial_rows().order_by(trial.c.id)
+    if after_id is not None:
+        asked = asked.where(trial.c.id > after_id)
     if study_id is not None:
         asked = asked.where(trial.c.study_id == study_id)
     if ids is not None:
@@ -166,7 +168,7 @@ def trials(
         return [trial_record(row) for row in connection.execute(asked)]
 
 
-def history(storage: Storage, study_id: int, after_id: int = 0) -> list[TrialRecord]:
+def history(storage: Storage, study_id: int, after_id: int | None = None) -> list[TrialRecord]:
     """The study's trials in the order in which they were begun."""
     return trials(storage, study_id, after_id=after_id)
 

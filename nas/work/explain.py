@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from nas.arch.read import architecture_from_json
 from nas.arch.record import COMPLETE, TEST, Ranked, StudyRecord, TrialRecord
 from nas.blocks.registry import Blocks, load_blocks
-from nas.errors import BlockError, NasError, StorageError
+from nas.errors import BlockError, NasError
 from nas.search.anatomy import PartCost, parts
 from nas.search.costs import Costs
 from nas.search.drawing import replayed
@@ -83,11 +83,7 @@ def _explanation(
 ) -> Explanation:
     all_of, blocks = trials(storage, record.id), load_blocks(plugins)
     complete = [one for one in all_of if one.state == COMPLETE]
-    winner = next((one for one in complete if one.number == ranked.trial), None)
-    if winner is None:
-        raise StorageError(
-            f"{storage.shown}: study {record.name!r} lacks trial {ranked.trial}, which its ranking names"
-        )
+    winner = next(one for one in complete if one.number == ranked.trial)
     anatomy, parts_problem = _parts(storage, winner, blocks)
     near, problem = _nearby(record, all_of, winner, blocks, top)
     file = study_from_data(record.config, f"study {record.name!r}")

@@ -13,9 +13,9 @@ from nas.search.costs import Costs
 from nas.search.drawing import replayed
 from nas.search.profile import check_feasible
 from nas.search.project import BAND, project
-from nas.search.widths import WidthGrid, closest_of, outward
+from nas.search.widths import WidthGrid
 from nas.study.budget import Budget
-from nas.study.space import Draw, Pick
+from nas.study.space import Draw
 
 ROOMY = {"deadline": None, "derandomize": True, "max_examples": examples(60)}
 SPACES = {
@@ -172,67 +172,6 @@ def test_factor_is_looked_for_no_further_than_something_lies_between(world):
         assert project(draw, costs) == found
 
 
-def test_step_is_one_place_to_its_next_larger_value():
-    grid = costs_of("coarse", "params").grid(draws(SPACES["coarse"], 1, 0)[0].skeleton)
-    assert [len(values) for values in grid.values][1:] == [2] * (len(grid.values) - 1)
-    low, high = grid.narrowest, grid.widest
-    raised = grid.raised(low)
-    assert all(grid.is_step(low, point) and not grid.is_step(point, low) for _, point in raised)
-    assert not grid.is_step(low, low)
-    assert not grid.is_step(low, high)
-    fine = costs_of("fine", "params").grid(draws(SPACES["fine"], 1, 0)[0].skeleton)
-    stem, first, *rest = fine.narrowest.widths
-    assert fine.is_step(fine.narrowest, fine.point((stem, first + 2, *rest)))
-    assert not fine.is_step(fine.narrowest, fine.point((stem, first + 4, *rest)))
-
-
-class Halving(Even):
-    """Doubles where it halves the map, and keeps the width elsewhere."""
-
-    name = "halving"
-
-    def valid(self, in_channels, width, stride):
-        return width == in_channels * stride
-
-
-class Sixteens(Even):
-    """Takes multiples of 16."""
-
-    name = "sixteens"
-
-    def valid(self, in_channels, width, stride):
-        return in_channels % 16 == width % 16 == 0
-
-
-class Doubling(Even):
-    """Doubles the width."""
-
-    name = "doubling"
-
-    def valid(self, in_channels, width, stride):
-        return width == 2 * in_channels
-
-
-def test_vetoes_are_told_apart_by_the_blocks_behind_and_by_stride():
-    blocks = {block.name: Pick(block.name, ()) for block in (Even, Halving, Sixteens, Doubling)}
-    registry = BLOCKS.with_block(Even).with_block(Halving).with_block(Sixteens).with_block(Doubling)
-    costs = Costs(make(tuple(blocks), registry=registry, mix=True), registry, Budget())
-
-    def allowed(stride, *names):
-        table = costs.table(tuple(blocks[name] for name in names), (8, 8), stride)
-        return [(c, width) for c in (8, 16) for width in (8, 16, 32) if table.allows(c, width)]
-
-    assert allowed(1, "halving") == [(8, 8), (16, 16)]
-    assert allowed(2, "halving") == [(8, 16), (16, 32)]
-    assert allowed(1, "doubling") == [(8, 16), (16, 32)]
-    assert allowed(1, "doubling", "doubling") == []
-    assert allowed(2, "halving", "halving") == [(8, 16), (16, 32)]
-    assert allowed(2, "even", "halving") == [(8, 8), (16, 16)]
-    assert allowed(2, "halving", "sixteens") == [(8, 16), (16, 32)]
-    assert allowed(1, "halving", "sixteens") == [(16, 16)]
-    assert allowed(1, "halving", "even") == [(8, 8), (16, 16)]
-
-
 def test_receptive_field_minimum_vetoes_skeletons_before_widths():
     costs = Costs(SPACES["five"], BLOCKS, Budget(params=20_000, min_receptive_field=40))
     for draw in draws(SPACES["five"], 60):
@@ -306,14 +245,3 @@ def test_block_type_that_no_width_allows_gives_way_to_another():
 def test_impossible_budget_has_no_projection():
     costs = Costs(tiny(), BLOCKS, Budget(params=20))
     assert all(project(draw, costs) is None for draw in draws(tiny(), 10))
-
-
-@given(st.lists(st.integers(1, 9), min_size=1, unique=True), st.integers(-2, 22).map(lambda twice: twice / 2))
-def test_closest_is_the_first_of_outward(values, target):
-    assert closest_of(sorted(values), target) == next(outward(sorted(values), target))
-
-
-def test_outward_gives_every_value_once_nearest_first():
-    assert list(outward([2, 4, 8, 16], 5)) == [4, 2, 8, 16]
-    assert list(outward([2, 4, 8, 16], 6)) == [4, 8, 2, 16]
-    assert list(outward([2, 4], 100)) == [4, 2]
