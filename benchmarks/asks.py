@@ -54,6 +54,11 @@ def timed(spent: Spent, name: str, act: Callable[[], Result]) -> Result:
     return result
 
 
+def luck(fingerprint: str) -> float:
+    """An accuracy made up of a network's fingerprint."""
+    return 0.5 + 0.5 * int(fingerprint[:6], 16) / 2**24
+
+
 def ours(study: Study, storage: Storage, record: StudyRecord) -> Iterator[Spent]:
     """What each trial costs, one after the other."""
     assert study.space is not None
@@ -67,8 +72,7 @@ def ours(study: Study, storage: Storage, record: StudyRecord) -> Iterator[Spent]
             begun = time.process_time()
             held = search.next_claim()
             assert held is not None
-            luck = int(held.fingerprint[:6], 16) / 2**24
-            finish(storage, held.trial_id, OWNER, Outcome(COMPLETE, 0.5 + 0.5 * luck, 10, 1.0))
+            finish(storage, held.trial_id, OWNER, Outcome(COMPLETE, luck(held.fingerprint), 10, 1.0))
             whole, searched = 1000 * (time.process_time() - begun), sum(spent["search"])
             told: Spent = defaultdict(list, {"search": [searched], "rows": [whole - searched], "together": [whole]})
             if held.number < MIRRORED:
@@ -93,7 +97,7 @@ class _Timed:
 
 
 def rival(space: Space, url: str) -> Iterator[Spent]:
-    """The same of TPE, with its own storage and with none."""
+    """The same of TPE with its own storage."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     sampler = optuna.samplers.TPESampler(seed=0, multivariate=True, group=True, warn_independent_sampling=False)
     stored = optuna.create_study(storage=url, sampler=sampler, direction="maximize")
@@ -102,8 +106,7 @@ def rival(space: Space, url: str) -> Iterator[Spent]:
 
         def act() -> None:
             trial = stored.ask()
-            drawn = space.draw(trial)
-            stored.tell(trial, 0.5 + 0.5 * (hash(space.architecture(drawn).fingerprint) % 2**24) / 2**24)
+            stored.tell(trial, luck(space.architecture(space.draw(trial)).fingerprint))
 
         timed(told, "together", act)
         yield told
