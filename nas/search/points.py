@@ -14,8 +14,8 @@ from nas.search.drawing import Drawing, Point, drawn, edits, neighbour, replayed
 from nas.search.pooled import with_means
 from nas.search.surrogate import logarithms
 
-POOL, DRAWS, FRESH = 500, 2_000, 1
-"""So many points stand by, of at most so many draws; with each ask so many new ones come."""
+POOL, DRAWS = 500, 2_000
+"""So many points stand by, of at most so many draws."""
 
 FAR_ON, FILLING = 100, 6
 """Where so many points are taken at the first ask already, the pool fills by so many with each ask: nobody waits. In a
@@ -197,11 +197,15 @@ class Points:
                 had += any(True for _ in self.new([other]))
         return made
 
-    def refresh(self) -> None:
-        """Have points within the limits stand by, those of the highest order among them; later add a few new ones."""
+    def refresh(self, renew: bool = True) -> None:
+        """Have points within the limits stand by, those of the highest order among them; later draw a new one, where
+        none lacks only to `renew` them.
+        """
         if self._filled or self.count >= FAR_ON:
             self._drop_taken()
-            count = FRESH if self._filled or self.passed else FILLING
+            if len(self.pool) == POOL and not renew:
+                return
+            count = 1 if self._filled or self.passed else FILLING
             self._filled = self._filled or len(self.pool) >= POOL
             self._stand_by(one for one in self.drawn(count) if one.use <= 1)
             return

@@ -148,7 +148,7 @@ class Proposer:
     def _asked(self) -> Candidate | None:
         """What the sampler draws if it is new; else the sampler is told what is known of it."""
         trial = self.study.ask()
-        draw = self.space.draw(trial)
+        draw = self._chosen(trial)
         found = project(draw, self.costs, fill=self.fill)
         if found is None:
             self.study.tell(trial, state=TrialState.FAIL)
@@ -160,6 +160,14 @@ class Proposer:
             return None
         self.open[architecture.fingerprint] = trial
         return self._candidate(architecture, draw, found)
+
+    def _chosen(self, trial: Trial) -> Draw:
+        """What the sampler chose for a trial. Our own remembers that: to write it into the trial choice by choice takes
+        as long as to choose it.
+        """
+        if isinstance(self.study.sampler, BudgetSampler) and trial.relative_params:
+            return replayed(self.space.draw, trial.relative_params)[0]
+        return self.space.draw(trial)
 
     def _if_new(self, draw: Draw, among: Collection[str] = ()) -> Candidate | None:
         """The network of a draw of our own where it is new, and has a block of those types if any are named."""

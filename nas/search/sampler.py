@@ -18,7 +18,7 @@ from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from nas.search.common import Common, Floats
-from nas.search.drawing import Drawing, Point, any_of, flat
+from nas.search.drawing import Drawing, any_of, flat
 from nas.search.memory import rank_correlation
 from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen
 from nas.search.pooled import with_means
@@ -30,9 +30,9 @@ FIRST_IN_ORDER = 3
 EARLY = 37
 """Of so many points after these every other one is an edit of that of the highest order: each tries a choice."""
 
-AT_ONCE = 4
-"""After these the model chooses so many at a time: three results more tell it little, and it takes a fourth as long.
-They are given up once as many results have come."""
+AT_ONCE = 0.1
+"""After these the model chooses several at a time, a share of how many results it is built on: so few more tell it
+little. They are given up once as many have come."""
 
 MOST_EDITS = 300
 """Of more edits of the point of the highest order so many are looked at, at random."""
@@ -96,12 +96,12 @@ class BudgetSampler(BaseSampler):
         self.surpassing = True
         """Whether the model's next choice is what may surpass the best most."""
         self.ahead: deque[Seen] = deque()
-        """What the model has chosen to come next, and the results told since: of many it is given up."""
-        self.told_since = 0
+        """What the model has chosen to come next, and for how many results more that is good."""
+        self.good_for = 0
         self.read = 0
         self.open: list[int] = []
-        self.chosen: dict[int, Point] = {}
-        """By the numbers of the trials under way that they were chosen for."""
+        self.chosen: dict[int, Seen] = {}
+        """By the numbers of the trials under way that they were chosen for: of one that suggests nothing it counts."""
         self.lock = Lock()
 
     def _set_space(self, draw: Drawing) -> None:
@@ -118,7 +118,7 @@ class BudgetSampler(BaseSampler):
         """Take in the last of a study, before another one takes its place: what the trials told is kept."""
         if self.points is not None:
             self._read(self.points, study)
-        self.read, self.open = 0, []
+        self.read, self.open, self.chosen = 0, [], {}
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the lock: samplers are copied with their studies. A copy makes choices of its own."""
@@ -147,20 +147,20 @@ class BudgetSampler(BaseSampler):
             self._read(self.points, study, trial.number)
             seen = self._chosen(self.points)
             if seen is not None:
-                self.chosen[trial.number] = seen.point
+                self.chosen[trial.number] = seen
                 self.points.taken.add(seen.key)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """What the point chosen was drawn from."""
-        point = self.chosen.get(trial.number)
-        return dict(point.distributions) if point else {}
+        seen = self.chosen.get(trial.number)
+        return dict(seen.point.distributions) if seen else {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The point chosen."""
-        point = self.chosen.pop(trial.number, None)
-        return dict(point.named) if point else {}
+        seen = self.chosen.get(trial.number)
+        return dict(seen.point.named) if seen else {}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -175,14 +175,16 @@ class BudgetSampler(BaseSampler):
         still = []
         for number in [*self.open, *range(self.read, len(trials))]:
             trial = trials[number]
-            if number == own or not trial.state.is_finished():
+            ended = number != own and trial.state.is_finished()
+            if not ended:
                 still.append(number)
-            seen = None if number == own else points.look(trial.params)
+            chosen = self.chosen.pop(number, None) if ended else self.chosen.get(number)
+            seen = points.look(trial.params) if trial.params else chosen
             if seen is None:
                 continue
             points.taken.add(seen.key)
             value = value_of(trial)
-            if trial.state.is_finished() and value is not None:
+            if ended and value is not None:
                 self._learn((seen, sign * value))
         self._believe(points)
         self.open, self.read = still, len(trials)
@@ -205,8 +207,8 @@ class BudgetSampler(BaseSampler):
         return list({seen.key: (seen, value) for seen, value in [*self.latest, *self.best]}.values())
 
     def _learn(self, result: Result) -> None:
-        self.told_since += 1
-        if self.told_since >= AT_ONCE:  # of other workers
+        self.good_for -= 1
+        if self.good_for <= 0:  # others have told some
             self.ahead.clear()
         self.latest.append(result)
         insort(self.best, result, key=lambda one: -one[1])
@@ -218,7 +220,7 @@ class BudgetSampler(BaseSampler):
         Early on every other one is an edit of the point of the highest order; all others are the model's, later several
         at once.
         """
-        points.refresh()
+        points.refresh(renew=not self.ahead)
         while self.ahead:
             found = next(points.new([self.ahead.popleft()]), None)
             if found is not None:
@@ -227,7 +229,7 @@ class BudgetSampler(BaseSampler):
         if 0 <= turn < EARLY and turn % 2 == 0:
             found = self._edit_of_highest(points)
         if found is None and turn >= 0:
-            found = self._of_model(points, 1 if turn < EARLY else AT_ONCE)
+            found = self._of_model(points, 1 if turn < EARLY else max(1, round(AT_ONCE * len(self._known()))))
         found = found or next(points.new(points.pool), None) or self._beside_the_best(points)
         return found or next(points.new(points.drawn(LAST_DRAWS)), None)
 
@@ -259,7 +261,7 @@ class BudgetSampler(BaseSampler):
             return None if turns[0] else points.any_new(points.pool)
         wanted = self._candidates(points)
         self.ahead.extend(self._chosen_of(points, wanted, turns) if wanted else [])
-        self.told_since = 0
+        self.good_for = count
         return self.ahead.popleft() if self.ahead else None
 
     def _chosen_of(self, points: Points, wanted: list[Seen], turns: list[bool]) -> list[Seen]:

@@ -148,20 +148,6 @@ def claim(storage: Storage, study: StudyRecord, owner: str, candidate: Candidate
     _check_costs(candidate)
     key = claim_key(candidate.fingerprint, study.dataset_hash, study.recipe_hash, study.seed)
     question = _Question(study, owner, candidate, lease_seconds, key)
-    return _settled(storage, question) or _entered(storage, question)
-
-
-def _settled(storage: Storage, question: _Question) -> ClaimResult | None:
-    """The answer where that needs no lock: what is full or known stays so for whoever asks now.
-
-    So the statement is also compiled, by a process that asks for the first time, while it keeps nobody waiting.
-    """
-    with storage.glance() as connection:
-        facts = _facts(connection, question)
-        return _if_full(facts) or _if_known(connection, facts)
-
-
-def _entered(storage: Storage, question: _Question) -> ClaimResult:
     with storage.write() as connection:
         facts = _facts(connection, question)
         return (

@@ -1,11 +1,13 @@
 """The points of anybody's space: edits made as they are wanted, and like choices taken together."""
 
+import random
+
 import optuna
 from optuna.distributions import CategoricalDistribution, IntDistribution
 from search_asks import WIDE, apart, ask, keys
 
-from nas.search.drawing import Point
-from nas.search.points import Made
+from nas.search.drawing import Point, flat
+from nas.search.points import POOL, Made, Points
 from nas.search.pooled import LEVELS, MOST_SHARES, with_means
 from nas.search.sampler import BudgetSampler
 
@@ -30,6 +32,21 @@ def test_some_of_many_new_edits_are_of_any_choice():
     assert len(sampler.points.around(one)) == 66
     some = sampler.points.new_around(one, 20)
     assert len({name for other in some for name in WIDE if other.named[name] != 7}) > 2
+
+
+def test_nothing_is_drawn_while_none_lacks_and_none_is_to_be_renewed():
+    drawn = []
+    points = Points(flat(WIDE), lambda named: drawn.append(named) or Made(named, {}), {}, random.Random(0))
+    points.refresh()
+    stood_by, last = len(drawn), points.pool[-1]
+    points.refresh(renew=False)
+    assert len(drawn) == stood_by
+    points.refresh()
+    assert len(drawn) == stood_by + 1
+    points.taken.add(last.key)
+    points.refresh(renew=False)
+    assert len(drawn) == stood_by + 2
+    assert len(points.pool) == POOL
 
 
 def test_very_many_categories_have_no_shares():

@@ -173,6 +173,17 @@ def test_pruned_trial_is_told_with_its_last_accuracy():
     assert (told.state, told.intermediate_values) == (TrialState.PRUNED, {4: accuracy(one)})
 
 
+def test_what_our_own_sampler_chose_is_not_suggested_anew_choice_by_choice():
+    asked = proposer(make(), budget=BUDGET, sampler="budget")
+    candidates = run_toy(asked, 20)
+    asked.learn([record(n, one) for n, one in enumerate(candidates)])
+    asked.ask()
+    own = [trial for trial in asked.study.trials if not trial.params and trial.state == TrialState.COMPLETE]
+    assert len(own) >= 10
+    told = {tuple(seen.named.items()): value for seen, value in asked.study.sampler.latest}
+    assert told == {tuple(one.params.items()): accuracy(one) for one in candidates}
+
+
 def test_same_record_twice_is_learnt_once():
     asked = proposer(tiny(), trials=3)
     one = asked.ask()

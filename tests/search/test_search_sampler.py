@@ -220,6 +220,31 @@ def test_trial_that_was_pruned_without_a_number_tells_nothing():
     assert [value for _, value in sampler.best] == [1.0]
 
 
+def test_trial_that_suggests_nothing_counts_as_the_point_chosen_for_it():
+    sampler = BudgetSampler(FLAT)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    chosen = []
+    for number in range(12):
+        trial = study.ask()
+        chosen.append(trial.relative_params)
+        study.tell(trial, float(number))
+    under_way = study.ask().relative_params
+    assert len({tuple(named.items()) for named in [*chosen, under_way]}) == 13
+    assert [seen.named for seen, _ in sampler.latest] == chosen
+    assert [seen.named for seen in sampler.chosen.values()] == [under_way]
+
+
+def test_what_was_chosen_for_another_study_counts_for_nothing():
+    sampler = BudgetSampler(FLAT)
+    before = optuna.create_study(direction="maximize", sampler=sampler)
+    before.ask()
+    sampler.leave(before)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    study.add_trial(optuna.trial.create_trial(value=1.0))
+    study.ask()
+    assert not sampler.latest
+
+
 def test_enqueued_trial_takes_no_other_point():
     space = {"a": IntDistribution(0, 9)}
     study = optuna.create_study(direction="maximize", sampler=BudgetSampler(space))

@@ -10,7 +10,7 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from search_asks import FLAT, WIDE, apart, ask, quality
 
-from nas.search.points import Made
+from nas.search.points import Made, Points
 from nas.search.sampler import FURTHEST, MOST_EDITS, BudgetSampler, rounded
 from nas.search.surrogate import Posterior, Surrogate
 
@@ -35,16 +35,17 @@ def test_first_three_are_the_dearest_then_every_other_one_is_an_edit_of_the_firs
     assert 1 not in far[40:]
 
 
-def test_model_by_turns_surpasses_the_best_and_draws_and_later_chooses_four_at_once(monkeypatch):
+def test_model_by_turns_surpasses_the_best_and_draws_and_later_chooses_several_at_once(monkeypatch):
     turns = []
     for name, told in [("posterior", Surrogate.posterior), *((one, getattr(Posterior, one)) for one in MERITS)]:
         owner = Surrogate if name == "posterior" else Posterior
         monkeypatch.setattr(owner, name, lambda *args, name=name, told=told: turns.append(name) or told(*args))
-    away_from_the_first(52)
+    away_from_the_first(58)
     once, surpass, draw = "posterior", *MERITS
     edit = [once, surpass]
     assert turns[:74] == [*[*edit, once, surpass, *edit, once, draw] * 9, *edit]
-    assert turns[74:] == [once, surpass, draw, surpass, draw] * 3
+    four, both = [once, surpass, draw, surpass, draw], [surpass, draw]
+    assert turns[74:] == [*four, *four, *four, surpass, once, *both[::-1], *both[::-1], draw]
 
 
 def searched_for_41(sampler):
@@ -70,6 +71,17 @@ def test_what_was_chosen_at_once_is_asked_for_by_and_by():
     assert [ask(study, WIDE).params for _ in range(2)] == [ahead[0], ahead[2]]
     others = [ask(study, WIDE).params for _ in range(4)]
     assert all(named not in [*ahead, *others[:number]] for number, named in enumerate(others))
+
+
+def test_what_stands_by_is_renewed_as_often_as_the_model_is_asked(monkeypatch):
+    sampler, renewed = BudgetSampler(WIDE), []
+    told = Points.refresh
+    monkeypatch.setattr(Points, "refresh", lambda self, renew=True: renewed.append(renew) or told(self, renew))
+    study = searched_for_41(sampler)
+    assert renewed == [True] * 41
+    for _ in range(4):
+        ask(study, WIDE)
+    assert renewed[41:] == [False, False, False, True]
 
 
 def test_what_was_chosen_at_once_is_given_up_when_others_have_told_as_much():
