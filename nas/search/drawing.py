@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, TypeVar
 
 from optuna.distributions import BaseDistribution, CategoricalDistribution, IntDistribution
@@ -85,12 +85,12 @@ def flat(distributions: Mapping[str, BaseDistribution]) -> Drawing:
     # Those of the same values are one object: Optuna takes long to tell that they are equal, and 1 is True to it.
     first: dict[tuple[BaseDistribution, tuple[type, ...]], BaseDistribution] = {}
     once = {name: first.setdefault((one, types_of(one)), one) for name, one in distributions.items()}
+    return partial(_suggest_each, once)
 
-    def draw(picker: Chooser) -> None:
-        for name, one in once.items():
-            picker.suggest(name, one)
 
-    return draw
+def _suggest_each(distributions: Mapping[str, BaseDistribution], picker: Chooser) -> None:
+    for name, one in distributions.items():
+        picker.suggest(name, one)
 
 
 def values_of(distribution: BaseDistribution, name: str = "") -> Sequence[Any]:

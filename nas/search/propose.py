@@ -162,12 +162,12 @@ class Proposer:
         return self._candidate(architecture, draw, found)
 
     def _chosen(self, trial: Trial) -> Draw:
-        """What the sampler chose for a trial. Our own remembers that: to write it into the trial choice by choice takes
-        as long as to choose it.
+        """What the sampler chose for a trial. Our own is asked: for Optuna to write it down, choice by choice, takes as
+        long as to choose it.
         """
-        if isinstance(self.study.sampler, BudgetSampler) and trial.relative_params:
-            return replayed(self.space.draw, trial.relative_params)[0]
-        return self.space.draw(trial)
+        sampler = self.study.sampler
+        named = sampler.whole(trial.number) if isinstance(sampler, BudgetSampler) else None
+        return self.space.draw(trial) if named is None else replayed(self.space.draw, named)[0]
 
     def _if_new(self, draw: Draw, among: Collection[str] = ()) -> Candidate | None:
         """The network of a draw of our own where it is new, and has a block of those types if any are named."""

@@ -7,6 +7,7 @@ import random
 from bisect import insort
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -22,6 +23,7 @@ from nas.search.drawing import Drawing, any_of, flat
 from nas.search.memory import rank_correlation
 from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen
 from nas.search.pooled import with_means
+from nas.search.reading import Reading
 from nas.search.surrogate import Surrogate
 
 FIRST_IN_ORDER = 3
@@ -82,11 +84,19 @@ class BudgetSampler(BaseSampler):
         seed: int = 0,
     ) -> None:
         self.random, self.numbers = random.Random(seed), np.random.default_rng(seed)
-        self.make: Make = make or (lambda named: Made(named, cost(named) if cost else {}))
+        self.make: Make = make or partial(_costed, cost)
         self.alike, self.limits = alike, dict(limits or {})
+        self.space: Drawing | None = flat(space) if isinstance(space, Mapping) else space
+        self.study = ""
+        """The name of the study that was read last; of one that was left none."""
+        self.lock = Lock()
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing yet."""
         self.points: Points | None = None
-        if space is not None:
-            self._set_space(flat(space) if isinstance(space, Mapping) else space)
+        if self.space is not None:
+            self._set_space(self.space)
         self.surrogate, self.common = Surrogate(), Common()
         self.best: list[Result] = []
         """The best first, at most `REMEMBERED`."""
@@ -98,14 +108,21 @@ class BudgetSampler(BaseSampler):
         self.ahead: deque[Seen] = deque()
         """What the model has chosen to come next, and for how many results more that is good."""
         self.good_for = 0
-        self.read = 0
-        self.open: list[int] = []
-        self.chosen: dict[int, Seen] = {}
-        """By the numbers of the trials under way that they were chosen for: of one that suggests nothing it counts."""
-        self.lock = Lock()
+        self.reading = Reading()
 
     def _set_space(self, draw: Drawing) -> None:
         self.points = Points(draw, self.make, self.limits, self.random, self.alike)
+
+    def whole(self, number: int) -> Mapping[str, Any] | None:
+        """All that was chosen for a trial under way, for who does not suggest choice by choice: it then counts as that.
+
+        None where nothing was chosen.
+        """
+        seen = self.reading.chosen.get(number)
+        if seen is None:
+            return None
+        self.reading.whole.add(number)
+        return seen.point.named
 
     def pass_over(self, points: Iterable[str]) -> None:
         """Propose none of these, given by the JSON of their choices as made: they are known, though no trial tells of
@@ -115,10 +132,13 @@ class BudgetSampler(BaseSampler):
         self.points.passed.update(map(hash, points))
 
     def leave(self, study: Study) -> None:
-        """Take in the last of a study, before another one takes its place: what the trials told is kept."""
+        """Take in the last of a study, before another one takes its place: what the trials told is kept.
+
+        In another study that is begun without this nothing is.
+        """
         if self.points is not None:
             self._read(self.points, study)
-        self.read, self.open, self.chosen = 0, [], {}
+        self.study, self.reading = "", Reading()
 
     def __getstate__(self) -> dict[str, Any]:
         """All but the lock: samplers are copied with their studies. A copy makes choices of its own."""
@@ -138,28 +158,31 @@ class BudgetSampler(BaseSampler):
         if "fixed_params" in trial.system_attrs:  # enqueued
             return
         with self.lock:
+            if self.study not in ("", study.study_name):
+                self._begin()
+            self.study = study.study_name
             if self.points is None:
                 common = IntersectionSearchSpace().calculate(study)
                 if not common:
                     return
                 self._set_space(flat(common))
             assert self.points is not None
-            self._read(self.points, study, trial.number)
+            self._read(self.points, study)
             seen = self._chosen(self.points)
             if seen is not None:
-                self.chosen[trial.number] = seen
+                self.reading.chosen[trial.number] = seen
                 self.points.taken.add(seen.key)
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """What the point chosen was drawn from."""
-        seen = self.chosen.get(trial.number)
+        seen = self.reading.chosen.get(trial.number)
         return dict(seen.point.distributions) if seen else {}
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         """The point chosen."""
-        seen = self.chosen.get(trial.number)
+        seen = self.reading.chosen.get(trial.number)
         return dict(seen.point.named) if seen else {}
 
     def sample_independent(
@@ -168,26 +191,15 @@ class BudgetSampler(BaseSampler):
         """Any value, for what is not in the space."""
         return any_of(param_distribution, self.random, param_name)
 
-    def _read(self, points: Points, study: Study, own: int | None = None) -> None:
+    def _read(self, points: Points, study: Study) -> None:
         """Take in the trials that are new or have ended since; points of those under way count as taken."""
-        trials = study.get_trials(deepcopy=False)
         sign = 1.0 if study.direction == StudyDirection.MAXIMIZE else -1.0
-        still = []
-        for number in [*self.open, *range(self.read, len(trials))]:
-            trial = trials[number]
-            ended = number != own and trial.state.is_finished()
-            if not ended:
-                still.append(number)
-            chosen = self.chosen.pop(number, None) if ended else self.chosen.get(number)
-            seen = points.look(trial.params) if trial.params else chosen
-            if seen is None:
-                continue
+        for trial, seen, ended in self.reading.news(study.get_trials(deepcopy=False), points.look):
             points.taken.add(seen.key)
             value = value_of(trial)
             if ended and value is not None:
                 self._learn((seen, sign * value))
         self._believe(points)
-        self.open, self.read = still, len(trials)
 
     def _believe(self, points: Points) -> None:
         """Order points in the way that ranks best what they reached, as soon as that can be told."""
@@ -299,6 +311,11 @@ class BudgetSampler(BaseSampler):
 
     def _some(self, points: list[Seen], count: int) -> list[Seen]:
         return points if len(points) <= count else self.random.sample(points, count)
+
+
+def _costed(cost: Callable[[Mapping[str, Any]], Costs] | None, named: Mapping[str, Any]) -> Made:
+    """A draw as it is, with what it costs."""
+    return Made(named, cost(named) if cost else {})
 
 
 def rounded(merit: Floats) -> Floats:

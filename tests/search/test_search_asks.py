@@ -17,9 +17,9 @@ def test_asks_are_measured_beside_tpe(tmp_path):
     told = subprocess.run([*command, "--output", str(output)], cwd=tmp_path, capture_output=True, text=True)
     assert told.returncode == 0, told.stderr
     found = json.loads(output.read_text())
-    own, rival = found["ours"]["12"], found["tpe"]["3"]
-    assert set(own) == {"search", "rows", "together", "mirror"}
-    assert all(spent > 0 for spent in [*own.values(), *rival.values()])
+    own, mirror, rival = found["ours"]["12"], found["mirror"]["100"], found["tpe"]["3"]
+    assert set(own) == {"search", "rows", "together"}
+    assert all(spent > 0 for spent in [*own.values(), *mirror.values(), *rival.values()])
     assert own["together"] >= own["search"]
     assert "12 trials" in told.stdout
     assert found["machine"]["cores"]

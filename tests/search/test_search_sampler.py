@@ -1,6 +1,7 @@
 """Our sampler in anybody's study: within limits, nothing twice, and better than chance."""
 
 import copy
+import pickle
 import random
 from statistics import median
 
@@ -220,29 +221,71 @@ def test_trial_that_was_pruned_without_a_number_tells_nothing():
     assert [value for _, value in sampler.best] == [1.0]
 
 
-def test_trial_that_suggests_nothing_counts_as_the_point_chosen_for_it():
+def test_trial_that_is_taken_whole_counts_as_what_was_chosen_though_it_suggests_nothing():
+    """Asked for many at once, and told in another order."""
     sampler = BudgetSampler(FLAT)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    chosen = []
-    for number in range(12):
-        trial = study.ask()
-        chosen.append(trial.relative_params)
-        study.tell(trial, float(number))
-    under_way = study.ask().relative_params
-    assert len({tuple(named.items()) for named in [*chosen, under_way]}) == 13
-    assert [seen.named for seen, _ in sampler.latest] == chosen
-    assert [seen.named for seen in sampler.chosen.values()] == [under_way]
+    trials = [study.ask() for _ in range(12)]
+    chosen = [dict(sampler.whole(trial.number)) for trial in trials]
+    for number in range(11, 0, -1):
+        study.tell(trials[number], float(number))
+        study.ask()
+    study.ask()
+    assert [(seen.named, value) for seen, value in sampler.latest] == [
+        (chosen[number], float(number)) for number in range(11, 0, -1)
+    ]
+    assert {0, *range(12, 24)} == set(sampler.reading.chosen)
+    assert len({tuple(seen.named.items()) for seen in sampler.reading.chosen.values()}) == 13
+    assert chosen[0] in [seen.named for seen in sampler.reading.chosen.values()]
 
 
-def test_what_was_chosen_for_another_study_counts_for_nothing():
+def test_trial_that_suggests_nothing_tells_nothing():
     sampler = BudgetSampler(FLAT)
-    before = optuna.create_study(direction="maximize", sampler=sampler)
-    before.ask()
-    sampler.leave(before)
     study = optuna.create_study(direction="maximize", sampler=sampler)
-    study.add_trial(optuna.trial.create_trial(value=1.0))
+    study.optimize(lambda trial: 1e6, n_trials=12)
     study.ask()
     assert not sampler.latest
+    assert set(sampler.reading.chosen) == {12}
+
+
+def test_nothing_is_chosen_for_an_enqueued_trial():
+    sampler = BudgetSampler(FLAT)
+    study = optuna.create_study(sampler=sampler)
+    study.enqueue_trial({"kind": "a"})
+    assert sampler.whole(study.ask().number) is None
+
+
+def test_in_another_study_it_begins_anew_and_after_one_that_it_left_it_goes_on():
+    sampler = BudgetSampler(FLAT)
+    first = searched(sampler, 10)
+    sampler.leave(first)
+    second = searched(sampler, 10)
+    assert len(set(keys(first) + keys(second))) == 20
+    assert len(sampler.latest) == 19
+    third = optuna.create_study(direction="maximize", sampler=sampler)
+    third.add_trial(optuna.trial.create_trial(value=1.0))
+    third.ask()
+    assert not sampler.latest
+    searched(sampler, 3)
+    assert len(sampler.latest) == 2
+
+
+def test_brackets_of_hyperband_are_read_as_they_are_shown():
+    sampler = BudgetSampler(FLAT)
+    pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=9, reduction_factor=3)
+    study = optuna.create_study(direction="maximize", sampler=sampler, pruner=pruner)
+    asked = []
+    for _ in range(40):
+        trial = ask(study)
+        asked.append(tuple(trial.params.values()))
+        trial.report(0.0, 1)
+        trial.should_prune()
+        study.tell(trial, quality(trial.params))
+    assert len(set(asked)) == 40
+    told = [tuple(seen.named.values()) for seen, _ in sampler.latest]
+    assert set(told) < set(asked)
+    assert len(told) == len(set(told)) > 30
+    assert all(value == quality(seen.named) for seen, value in sampler.latest)
 
 
 def test_enqueued_trial_takes_no_other_point():
@@ -263,6 +306,16 @@ def test_sampler_that_has_searched_can_be_copied():
     assert other.lock is not sampler.lock
     assert ask(study).params
     assert other.before_trial(study, study.trials[-1]) is None
+
+
+def test_sampler_can_be_kept_in_a_file_before_and_after_it_has_searched():
+    sampler = BudgetSampler(FLAT, cost=cost, limits={"params": 4000})
+    for _ in range(2):
+        sampler = pickle.loads(pickle.dumps(sampler))
+        study = searched(sampler, 10)
+    assert all(cost(trial.params)["params"] <= 4000 for trial in study.trials)
+    again = pickle.loads(pickle.dumps(sampler))
+    assert [seen.named for seen, _ in again.best] == [seen.named for seen, _ in sampler.best]
 
 
 def test_threads_share_a_sampler():

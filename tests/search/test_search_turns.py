@@ -91,10 +91,18 @@ def test_what_was_chosen_at_once_is_given_up_when_others_have_told_as_much():
     for value in range(2):
         add(study, dict.fromkeys(WIDE, value), 100.0 + value)
     assert ask(study, WIDE).params == ahead[0]
-    for value in range(2, 4):
-        add(study, dict.fromkeys(WIDE, value), 100.0 + value)
+    add(study, dict.fromkeys(WIDE, 2), 102.0)
     assert ask(study, WIDE).params != ahead[1]
     assert len(sampler.ahead) == 3
+
+
+def test_first_result_after_many_asks_lets_the_model_choose():
+    sampler = BudgetSampler(WIDE)
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    trials = [ask(study, WIDE) for _ in range(50)]
+    study.tell(trials[0], 1.0)
+    assert ask(study, WIDE).params not in [trial.params for trial in trials]
+    assert len(sampler.latest) == 1
 
 
 def test_copies_make_choices_of_their_own():
