@@ -18,13 +18,12 @@ from optuna.search_space import IntersectionSearchSpace
 from optuna.study import Study, StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from nas.search.common import Common, Floats
 from nas.search.drawing import Drawing, any_of, flat
 from nas.search.memory import rank_correlation
+from nas.search.model import Model, Result
 from nas.search.points import FROM_TOP, Alike, Costs, Made, Make, Points, Seen
 from nas.search.pooled import with_means
 from nas.search.reading import Reading
-from nas.search.surrogate import Surrogate
 
 FIRST_IN_ORDER = 3
 """The search begins with so many points of the highest order."""
@@ -45,20 +44,11 @@ PARENTS, EDITS, FROM_POOL = 5, 24, 60
 REMEMBERED = 100
 """The model is built on so many of the best trainings and as many of the latest: its cost does not grow."""
 
-LEAST_SPREAD, FURTHEST = 1e-6, 5.0
-"""A deviation of trends is at least the first; none lies more of them from the mean than the second."""
-
 FEWEST_TO_JUDGE = 8
 """From so many results on they say which way to order points is to be believed."""
 
 LAST_DRAWS = 200
 """Where nothing else is left, so many draws are looked at for a new point."""
-
-DIGITS = 5
-"""So many digits of what may be surpassed are told apart."""
-
-Result = tuple[Seen, float]
-"""A point and what it reached; more is better."""
 
 
 class BudgetSampler(BaseSampler):
@@ -97,12 +87,10 @@ class BudgetSampler(BaseSampler):
         self.points: Points | None = None
         if self.space is not None:
             self._set_space(self.space)
-        self.surrogate, self.common = Surrogate(), Common()
+        self.model = Model()
         self.best: list[Result] = []
         """The best first, at most `REMEMBERED`."""
         self.latest: deque[Result] = deque(maxlen=REMEMBERED)
-        self.usual: tuple[Floats, Floats] | None = None
-        """Mean and deviation of the trends among the points told of and those standing by, at the model's first use."""
         self.surpassing = True
         """Whether the model's next choice is what may surpass the best most."""
         self.ahead: deque[Seen] = deque()
@@ -211,7 +199,7 @@ class BudgetSampler(BaseSampler):
         told = [rank_correlation([seen.trends[way][0] for seen, _ in known], reached) for way in range(ways)]
         if told[points.by] < max(told):
             points.order_by(told.index(max(told)))
-            self.usual = None
+            self.model.usual = None
             self.ahead.clear()
 
     def _known(self) -> list[Result]:
@@ -277,32 +265,8 @@ class BudgetSampler(BaseSampler):
         return self.ahead.popleft() if self.ahead else None
 
     def _chosen_of(self, points: Points, wanted: list[Seen], turns: list[bool]) -> list[Seen]:
-        """One for each turn, as many as there are: whether what may surpass the best most, or the best of a draw."""
-        wanted = self.random.sample(wanted, len(wanted))  # of equals any
-        posterior = self.surrogate.posterior(*self._told(points, wanted))
-        chosen: list[int] = []
-        for surpassing in turns[: len(wanted)]:
-            merit = posterior.improvement() if surpassing else posterior.drawn(self.numbers)
-            merit[chosen] = -math.inf
-            chosen.append(int(np.argmax(rounded(merit) if surpassing else merit)))
-        return [wanted[place] for place in chosen]
-
-    def _told(self, points: Points, wanted: list[Seen]) -> tuple[Floats, Floats, Floats, int]:
-        """What the model is told of points known, then of those wanted: what they have in common, their costs, what is
-        known, and how many choices a point has.
-        """
-        known = self._known()
-        everything = [*(seen for seen, _ in known), *wanted]
-        trends = np.array([one.trends[points.by] for one in everything])
-        if self.usual is None:
-            usual = np.array([*(one.trends[points.by] for one in points.pool), *trends])
-            self.usual = usual.mean(0), usual.std(0) + LEAST_SPREAD
-        middle, spread = self.usual
-
-        common = self.common.of([(one.key, one.compared) for one in everything])
-        costs = np.clip((trends - middle) / spread, -FURTHEST, FURTHEST)
-        values, choices = np.array([value for _, value in known]), max(len(one.compared.named) for one in wanted)
-        return common, costs, values, choices
+        mixed = self.random.sample(wanted, len(wanted))  # of equals any
+        return self.model.chosen(points, self._known(), mixed, turns, self.numbers)
 
     def _candidates(self, points: Points) -> list[Seen]:
         beside = [other for one, _ in self.best[:PARENTS] for other in points.new_around(one, EDITS)]
@@ -316,11 +280,6 @@ class BudgetSampler(BaseSampler):
 def _costed(cost: Callable[[Mapping[str, Any]], Costs] | None, named: Mapping[str, Any]) -> Made:
     """A draw as it is, with what it costs."""
     return Made(named, cost(named) if cost else {})
-
-
-def rounded(merit: Floats) -> Floats:
-    """As far as it is not rounding's: edits of like choices are equal at first, and none is to come before others."""
-    return np.round(merit / (float(merit.max()) or 1.0), DIGITS)
 
 
 def value_of(trial: FrozenTrial) -> float | None:

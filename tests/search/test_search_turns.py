@@ -1,7 +1,6 @@
 """Whose turn it is: points of the highest order, edits of the first, and the model's choice."""
 
 import copy
-from collections import deque
 from itertools import pairwise
 
 import numpy as np
@@ -10,8 +9,9 @@ import pytest
 from optuna.distributions import CategoricalDistribution
 from search_asks import FLAT, WIDE, apart, ask, quality
 
+from nas.search.model import FURTHEST, rounded
 from nas.search.points import Made, Points
-from nas.search.sampler import FURTHEST, MOST_EDITS, BudgetSampler, rounded
+from nas.search.sampler import MOST_EDITS, BudgetSampler
 from nas.search.surrogate import Posterior, Surrogate
 
 MERITS = ("improvement", "drawn")
@@ -180,13 +180,13 @@ def test_costs_far_from_those_that_the_model_began_with_leave_it_whole():
         trial = ask(study, WIDE)
         study.tell(trial, sum(trial.params.values()))
     same = [one for one in sampler.points.pool if one.named["kind0"] == 11]
-    sampler.points.pool, sampler.usual = same, None
-    sampler.best, sampler.latest = [(same[0], 1.0)], deque([(same[1], 2.0)])
-    _, costs, _, _ = sampler._told(sampler.points, same)
+    sampler.points.pool, sampler.model.usual = same, None
+    known = [(same[0], 1.0), (same[1], 2.0)]
+    _, costs, _, _ = sampler.model.told(sampler.points, known, same)
     assert np.abs(costs).max() < 1e-6
     far = sampler.points.look(dict.fromkeys(WIDE, 0))
-    _, [*known, wanted], _, _ = sampler._told(sampler.points, [far])
-    assert np.abs(known).max() < 1e-6
+    _, [*others, wanted], _, _ = sampler.model.told(sampler.points, known, [far])
+    assert np.abs(others).max() < 1e-6
     assert (wanted == -FURTHEST).all()
 
 
