@@ -120,10 +120,7 @@ class BudgetSampler(BaseSampler):
         self.points.passed.update(map(hash, points))
 
     def leave(self, study: Study) -> None:
-        """Take in the last of a study, before another one takes its place: what the trials told is kept.
-
-        In another study that is begun without this nothing is.
-        """
+        """Take in the last of a study, before another one goes on with what is known; without this it begins anew."""
         if self.points is not None:
             self._read(self.points, study)
         self.study, self.reading = "", Reading()
