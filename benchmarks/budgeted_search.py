@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import budgeted_ours
+import psutil
 from budgeted_contest import Contest, write_arrays
 from budgeted_curves import counted, verdict
 from known import Known, Runs
@@ -53,6 +54,8 @@ RESULTS = HERE / "results" / "budgeted_search.json"
 PATIENCE = 20.0
 """Seconds that a contestant has to end by itself when its time is over."""
 
+MARK = "NAS_CONTEST"
+"""The environment variable by which the processes of a contestant are known."""
 
 MANY = 100_000
 """More networks than any time allows."""
@@ -99,28 +102,32 @@ def run(name: str, contest: Contest, overrides: Sequence[str]) -> dict[str, Any]
     log = place.with_suffix(".log")
     begun = time.time()
     with log.open("w", encoding="utf-8") as file:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", MARK: str(place)}
         child = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
         try:
             code = child.wait(contest.seconds)
         except subprocess.TimeoutExpired:
             code = 0
         finally:
-            stop(child)
+            stop(child, str(place))
     if code:
         raise SystemExit(f"{name} ended with {code}: {log.read_text(encoding='utf-8').strip()[-2000:]}")
     told = budgeted_ours.told(contest) if name == "ours" else contest.told()
     return counted(told, begun, contest.seconds)
 
 
-def stop(child: subprocess.Popen[bytes]) -> None:
-    """End a contestant with all processes of its session: it is asked first."""
+def stop(child: subprocess.Popen[bytes], mark: str) -> None:
+    """End a contestant with all processes that it began, in whatever session: it is asked first."""
     child.terminate()
     with suppress(subprocess.TimeoutExpired):
         child.wait(PATIENCE)
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    for one in psutil.process_iter():
+        with suppress(psutil.Error):
+            if one.environ().get(MARK) == mark:
+                one.kill()
 
 
 def searched(names: Sequence[str], given: argparse.Namespace, known: Known, folder: Path) -> None:

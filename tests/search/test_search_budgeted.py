@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
@@ -116,6 +117,24 @@ def test_rival_trains_what_the_study_may_and_no_more(load, contest, changed, eve
     if network is not None:
         assert line["params"] == sum(parameter.numel() for parameter in network.parameters()) <= 2_000
         assert line["network"]["input"] == [1, 28, 28]
+
+
+def test_contestant_is_ended_with_processes_that_have_left_its_session(load):
+    search = load("budgeted_search")
+    sleeper = "[sys.executable, '-c', 'import time; time.sleep(60)']"
+    script = f"import subprocess, sys; subprocess.Popen({sleeper}, start_new_session=True)"
+    child = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, search.MARK: "this one"})
+    child.wait(30)
+    [left] = marked(search.MARK)
+    search.stop(child, "another one")
+    assert left.is_running()
+    search.stop(child, "this one")
+    left.wait(10)
+    assert marked(search.MARK) == []
+
+
+def marked(name):
+    return [one for one in psutil.process_iter(["environ"]) if name in (one.info["environ"] or {})]
 
 
 @pytest.mark.slow
