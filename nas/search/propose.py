@@ -199,14 +199,29 @@ class Proposer:
 
     def _of_missing_type(self) -> Candidate | None:
         """A network with a block type that no trial has yet: each that fits appears among the first trials."""
-        while self.missing:
-            block = self.missing[self.slot % len(self.missing)]
-            for draw in self._draws_of(block):
-                found = self._if_new(draw, [block])
-                if found is not None:
-                    return found
-            self.missing.remove(block)
-        return None
+        found = self._highest_with(self.missing) if self.missing else None
+        while found is None and self.missing:
+            block = self._own_of(self.missing)
+            news = (self._if_new(draw, [block]) for draw in self._draws_of(block))
+            found = next((one for one in news if one is not None), None)
+            if found is None:
+                self.missing.remove(block)
+        return found
+
+    def _highest_with(self, blocks: Sequence[str]) -> Candidate | None:
+        """Of the networks of the highest order that our own sampler has found the first with one of these types; of the
+        workers that begin beside the first one each looks for its own.
+        """
+        sampler = self.study.sampler
+        if not isinstance(sampler, BudgetSampler):
+            return None
+        wanted = [self._own_of(blocks)] if self.slot else blocks
+        having = (named for named in sampler.in_order(self.study) if _stage_blocks(self.space, named) & set(wanted))
+        news = (self._if_new(replayed(self.space.draw, named)[0]) for named in having)
+        return next((one for one in news if one is not None), None)
+
+    def _own_of(self, blocks: Sequence[str]) -> str:
+        return blocks[self.slot % len(blocks)]
 
     def _draws_of(self, block: str) -> Iterator[Draw]:
         """Random draws: of the type alone, then of all, since some types fit only behind others."""

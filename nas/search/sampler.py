@@ -143,20 +143,34 @@ class BudgetSampler(BaseSampler):
         if "fixed_params" in trial.system_attrs:  # enqueued
             return
         with self.lock:
-            if self.study not in ("", study.study_name):
-                self._begin()
-            self.study = study.study_name
-            if self.points is None:
-                common = IntersectionSearchSpace().calculate(study)
-                if not common:
-                    return
-                self._set_space(flat(common))
-            assert self.points is not None
-            self._read(self.points, study)
-            seen = self._chosen(self.points)
-            if seen is not None:
+            points = self._up_to_date(study)
+            seen = None if points is None else self._chosen(points)
+            if points is not None and seen is not None:
                 self.reading.chosen[trial.number] = seen
-                self.points.taken.add(seen.key)
+                points.taken.add(seen.key)
+
+    def in_order(self, study: Study) -> list[Mapping[str, Any]]:
+        """What is chosen for the points standing by that are to be had, the one of the highest order first."""
+        with self.lock:
+            points = self._up_to_date(study)
+            if points is None:
+                return []
+            points.refresh()
+            return [one.named for one in points.new(points.pool)]
+
+    def _up_to_date(self, study: Study) -> Points | None:
+        """The points, all that became of the study's trials taken in; None where nothing is known of its space."""
+        if self.study not in ("", study.study_name):
+            self._begin()
+        self.study = study.study_name
+        if self.points is None:
+            common = IntersectionSearchSpace().calculate(study)
+            if not common:
+                return None
+            self._set_space(flat(common))
+        assert self.points is not None
+        self._read(self.points, study)
+        return self.points
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """What the point chosen was drawn from."""

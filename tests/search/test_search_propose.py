@@ -1,5 +1,7 @@
 """Proposing: every sampler finds new networks within the budget, every block type gets its turn, spaces end."""
 
+from statistics import median
+
 import pytest
 from optuna.trial import TrialState
 from search_worlds import (
@@ -19,6 +21,7 @@ from nas.arch.record import FAILED, PRUNED, RUNNING, WAITING
 from nas.blocks.trace import cost
 from nas.net.build import build
 from nas.search.drawing import replayed
+from nas.search.memory import expected
 from nas.search.phrases import summary
 from nas.search.project import BAND
 from nas.search.propose import MOST_ASKS
@@ -126,6 +129,35 @@ def test_several_workers_share_the_block_types_among_them():
     workers = [proposer(space, budget=BUDGET, trials=10, seed=slot, slot=slot) for slot in range(5)]
     first = [worker.ask() for worker in workers]
     assert set().union(*(stage_blocks(one, space) for one in first)) == set(FIVE)
+
+
+def expectation(one, space):
+    """What our own sampler expects of a network before anything is known."""
+    return expected(one.totals.params, replayed(space.draw, one.params)[0].widths[-1])
+
+
+def test_our_own_sampler_begins_with_what_it_expects_most_of_and_then_with_what_brings_a_type_that_was_not_there():
+    space = make()
+    asked = proposer(space, budget=BUDGET, sampler="budget", trials=40)
+    others = run_toy(proposer(space, budget=BUDGET, trials=200), 200)
+    found, lacking = [], set(FIVE)
+    while lacking:
+        found.append(asked.ask())
+        assert stage_blocks(found[-1], space) & lacking
+        lacking -= stage_blocks(found[-1], space)
+        asked.learn([record(len(found), found[-1], RUNNING)])
+        assert set(asked.missing) == lacking
+    told = [expectation(one, space) for one in found]
+    assert told[0] == max(told)
+    assert told[0] >= max(expectation(one, space) for one in others)
+    assert min(told) > median(expectation(one, space) for one in others)
+
+
+@pytest.mark.parametrize("slot", [1, 2, 4])
+def test_worker_beside_the_first_begins_with_a_type_of_its_own(slot):
+    space = make()
+    asked = proposer(space, budget=BUDGET, sampler="budget", trials=40, slot=slot)
+    assert asked.missing[slot] in stage_blocks(asked.ask(), space)
 
 
 def test_several_workers_on_one_study_never_propose_what_is_taken():

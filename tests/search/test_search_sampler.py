@@ -39,6 +39,22 @@ def test_first_is_the_dearest_that_fits():
     assert cost(study.trials[0].params)["macs"] == most
 
 
+def test_what_is_to_be_had_comes_in_order_and_less_what_was_taken():
+    sampler = BudgetSampler(FLAT, cost=cost, limits={"params": 4000})
+    study = optuna.create_study(direction="maximize", sampler=sampler)
+    first = sampler.in_order(study)
+    macs = [cost(named)["macs"] for named in first]
+    assert macs == sorted(macs, reverse=True)
+    assert all(cost(named)["params"] <= 4000 for named in first)
+    taken = ask(study).params
+    assert taken == first[0]
+    assert taken not in sampler.in_order(study)
+
+
+def test_nothing_is_in_order_before_the_space_is_known():
+    assert BudgetSampler().in_order(optuna.create_study()) == []
+
+
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_search_finds_the_best_in_a_fraction_of_chances_evaluations(direction):
     def until_best(seed):
