@@ -55,7 +55,8 @@ PATIENCE = 20.0
 """Seconds that a contestant has to end by itself when its time is over."""
 
 MARK = "NAS_CONTEST"
-"""The environment variable by which the processes of a contestant are known."""
+"""The environment variable by which the processes of a contestant are known; SPT_NOENV keeps those that give themselves
+another title, as Ray's do, from writing over it."""
 
 MANY = 100_000
 """More networks than any time allows."""
@@ -102,7 +103,7 @@ def run(name: str, contest: Contest, overrides: Sequence[str]) -> dict[str, Any]
     log = place.with_suffix(".log")
     begun = time.time()
     with log.open("w", encoding="utf-8") as file:
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", MARK: str(place)}
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "SPT_NOENV": "1", MARK: str(place)}
         child = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
         try:
             code = child.wait(contest.seconds)
@@ -124,10 +125,17 @@ def stop(child: subprocess.Popen[bytes], mark: str) -> None:
     with suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
-    for one in psutil.process_iter():
-        with suppress(psutil.Error):
-            if one.environ().get(MARK) == mark:
+    while left := marked(mark):
+        for one in left:
+            with suppress(psutil.Error):
                 one.kill()
+        psutil.wait_procs(left, PATIENCE)
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The processes of the contestant with that mark."""
+    every = psutil.process_iter(["environ"])
+    return [one for one in every if (one.info["environ"] or {}).get(MARK) == mark and one.is_running()]
 
 
 def searched(names: Sequence[str], given: argparse.Namespace, known: Known, folder: Path) -> None:

@@ -199,29 +199,28 @@ class Proposer:
 
     def _of_missing_type(self) -> Candidate | None:
         """A network with a block type that no trial has yet: each that fits appears among the first trials."""
-        found = self._highest_with(self.missing) if self.missing else None
-        while found is None and self.missing:
-            block = self._own_of(self.missing)
-            news = (self._if_new(draw, [block]) for draw in self._draws_of(block))
-            found = next((one for one in news if one is not None), None)
-            if found is None:
-                self.missing.remove(block)
-        return found
+        while self.missing:
+            block = self.missing[self.slot % len(self.missing)]
+            # Of workers that begin together each but the first begins with a type of its own.
+            found = self._highest_with(self.missing if self.known or not self.slot else [block])
+            found = found or self._random_with(block)
+            if found is not None:
+                return found
+            self.missing.remove(block)
+        return None
 
-    def _highest_with(self, blocks: Sequence[str]) -> Candidate | None:
-        """Of the networks of the highest order that our own sampler has found the first with one of these types; of the
-        workers that begin beside the first one each looks for its own.
-        """
+    def _highest_with(self, blocks: Collection[str]) -> Candidate | None:
+        """Of the networks of the highest order that our own sampler has found the first with one of these types."""
         sampler = self.study.sampler
         if not isinstance(sampler, BudgetSampler):
             return None
-        wanted = [self._own_of(blocks)] if self.slot else blocks
-        having = (named for named in sampler.in_order(self.study) if _stage_blocks(self.space, named) & set(wanted))
+        having = (named for named in sampler.in_order(self.study) if _stage_blocks(self.space, named) & set(blocks))
         news = (self._if_new(replayed(self.space.draw, named)[0]) for named in having)
         return next((one for one in news if one is not None), None)
 
-    def _own_of(self, blocks: Sequence[str]) -> str:
-        return blocks[self.slot % len(blocks)]
+    def _random_with(self, block: str) -> Candidate | None:
+        news = (self._if_new(draw, [block]) for draw in self._draws_of(block))
+        return next((one for one in news if one is not None), None)
 
     def _draws_of(self, block: str) -> Iterator[Draw]:
         """Random draws: of the type alone, then of all, since some types fit only behind others."""

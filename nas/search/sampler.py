@@ -150,7 +150,10 @@ class BudgetSampler(BaseSampler):
                 points.taken.add(seen.key)
 
     def in_order(self, study: Study) -> list[Mapping[str, Any]]:
-        """What is chosen for the points standing by that are to be had, the one of the highest order first."""
+        """What is chosen for the points standing by that are to be had, the one of the highest order first.
+
+        As before a trial, the study is read and points are drawn that stand by.
+        """
         with self.lock:
             points = self._up_to_date(study)
             if points is None:

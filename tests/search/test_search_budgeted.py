@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -119,22 +120,22 @@ def test_rival_trains_what_the_study_may_and_no_more(load, contest, changed, eve
         assert line["network"]["input"] == [1, 28, 28]
 
 
-def test_contestant_is_ended_with_processes_that_have_left_its_session(load):
-    search = load("budgeted_search")
+def test_contestant_is_ended_with_processes_that_have_left_its_session(load, tmp_path):
+    search, mark = load("budgeted_search"), str(tmp_path)
     sleeper = "[sys.executable, '-c', 'import time; time.sleep(60)']"
     script = f"import subprocess, sys; subprocess.Popen({sleeper}, start_new_session=True)"
-    child = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, search.MARK: "this one"})
+    child = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, search.MARK: mark})
     child.wait(30)
-    [left] = marked(search.MARK)
-    search.stop(child, "another one")
-    assert left.is_running()
-    search.stop(child, "this one")
-    left.wait(10)
-    assert marked(search.MARK) == []
-
-
-def marked(name):
-    return [one for one in psutil.process_iter(["environ"]) if name in (one.info["environ"] or {})]
+    [left] = search.marked(mark)
+    try:
+        search.stop(child, "another one")
+        assert left.is_running()
+        search.stop(child, mark)
+        left.wait(10)
+        assert search.marked(mark) == []
+    finally:
+        with suppress(psutil.NoSuchProcess):
+            left.kill()
 
 
 @pytest.mark.slow
