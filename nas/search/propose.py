@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 
 import optuna
@@ -180,6 +180,11 @@ class Proposer:
         self._place(architecture.fingerprint, self.space.names(draw))
         return self._candidate(architecture, draw, found)
 
+    def _first_new(self, draws: Iterable[Draw], among: Collection[str] = ()) -> Candidate | None:
+        """Of draws of our own the first whose network is new, and has a block of those types if any are named."""
+        news = (self._if_new(draw, among) for draw in draws)
+        return next((one for one in news if one is not None), None)
+
     def _candidate(self, architecture: Architecture, draw: Draw, found: Projected) -> Candidate:
         stated = normalise(architecture, self.blocks)
         totals = cost(stated, self.blocks).totals
@@ -202,25 +207,19 @@ class Proposer:
         while self.missing:
             block = self.missing[self.slot % len(self.missing)]
             # Of workers that begin together each but the first begins with a type of its own.
-            found = self._highest_with(self.missing if self.known or not self.slot else [block])
-            found = found or self._random_with(block)
+            wanted = self.missing if self.known or not self.slot else [block]
+            found = self._first_new(self._highest_with(wanted)) or self._first_new(self._draws_of(block), [block])
             if found is not None:
                 return found
             self.missing.remove(block)
         return None
 
-    def _highest_with(self, blocks: Collection[str]) -> Candidate | None:
-        """Of the networks of the highest order that our own sampler has found the first with one of these types."""
+    def _highest_with(self, blocks: Collection[str]) -> Iterator[Draw]:
+        """What our own sampler has found that has one of these types, the highest order first."""
         sampler = self.study.sampler
-        if not isinstance(sampler, BudgetSampler):
-            return None
-        having = (named for named in sampler.in_order(self.study) if _stage_blocks(self.space, named) & set(blocks))
-        news = (self._if_new(replayed(self.space.draw, named)[0]) for named in having)
-        return next((one for one in news if one is not None), None)
-
-    def _random_with(self, block: str) -> Candidate | None:
-        news = (self._if_new(draw, [block]) for draw in self._draws_of(block))
-        return next((one for one in news if one is not None), None)
+        for named in sampler.in_order(self.study) if isinstance(sampler, BudgetSampler) else ():
+            if _stage_blocks(self.space, named) & set(blocks):
+                yield replayed(self.space.draw, named)[0]
 
     def _draws_of(self, block: str) -> Iterator[Draw]:
         """Random draws: of the type alone, then of all, since some types fit only behind others."""
@@ -243,12 +242,9 @@ class Proposer:
 
     def _unseen(self) -> Candidate | None:
         """A new network by random draws, or by going through the space in order."""
-        for draw in () if self.used_up else self._rest():
-            found = self._if_new(draw)
-            if found is not None:
-                return found
-        self.used_up = True
-        return None
+        found = None if self.used_up else self._first_new(self._rest())
+        self.used_up = found is None
+        return found
 
     def _rest(self) -> Iterator[Draw]:
         small, in_order = self.space.size() <= MOST_DRAWS, self.sampler == "grid"

@@ -115,6 +115,11 @@ def record(number: int, candidate: Candidate, state=COMPLETE, **changes) -> Tria
     return replace(made, **changes)
 
 
+def stage_blocks(candidate, space):
+    """The block types of a network's stages."""
+    return {space.blocks[place] for name, place in candidate.params.items() if name.endswith(".block")}
+
+
 def run_toy(asked: Proposer, trials: int) -> list[Candidate]:
     """Ask and tell so many times, or until nothing new is found."""
     found, news = [], []

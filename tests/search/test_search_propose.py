@@ -19,7 +19,6 @@ from nas.arch.record import FAILED, PRUNED, RUNNING, WAITING
 from nas.blocks.trace import cost
 from nas.net.build import build
 from nas.search.drawing import replayed
-from nas.search.memory import expected
 from nas.search.phrases import summary
 from nas.search.project import BAND
 from nas.search.propose import MOST_ASKS
@@ -28,10 +27,6 @@ from nas.study.tables import SAMPLERS
 
 BUDGET = Budget(params=20_000)
 QUICK = [pytest.param(name, marks=pytest.mark.slow if name in ("gp", "budget") else ()) for name in SAMPLERS]
-
-
-def stage_blocks(candidate, space):
-    return {space.blocks[place] for name, place in candidate.params.items() if name.endswith(".block")}
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -97,106 +92,6 @@ def test_first_random_proposals_fill_the_budget():
     assert sum(one.totals.params >= BAND * 20_000 for one in found) >= 18
 
 
-@pytest.mark.parametrize("sampler", SAMPLERS)
-def test_every_block_type_is_in_the_first_trials(sampler):
-    space = make((*FIVE, "conv", "spatial"))
-    found = run_toy(proposer(space, budget=BUDGET, sampler=sampler, trials=14), 7)
-    assert set().union(*(stage_blocks(one, space) for one in found)) == set(space.blocks)
-
-
-def test_block_types_are_not_forced_on_a_study_too_short_for_them():
-    asked = proposer(make(), budget=BUDGET, trials=9)
-    assert asked.missing == []
-
-
-def test_block_type_that_cannot_fit_is_not_waited_for():
-    space = make(("stacked", "separable"), widths=[64], depths=[2], stages=[2], stem={"widths": [16]})
-    asked = proposer(space, budget=Budget(params=30_000))
-    assert asked.missing == ["separable"]
-    assert all(stage_blocks(one, space) == {"separable"} for one in run_toy(asked, 6))
-
-
-def test_block_type_that_fits_only_behind_another_gets_its_turn():
-    space = tiny(("grouped", "conv"), stem={"widths": [9]}, kernels=[3], stages=[2])
-    found = run_toy(proposer(space, trials=8), 4)
-    assert "grouped" in set().union(*(stage_blocks(one, space) for one in found))
-
-
-def test_several_workers_share_the_block_types_among_them():
-    space = make()
-    workers = [proposer(space, budget=BUDGET, trials=10, seed=slot, slot=slot) for slot in range(5)]
-    first = [worker.ask() for worker in workers]
-    assert set().union(*(stage_blocks(one, space) for one in first)) == set(FIVE)
-
-
-def test_workers_of_our_own_sampler_that_begin_together_soon_have_all_block_types():
-    space, records = make(), []
-    workers = [proposer(space, budget=BUDGET, sampler="budget", trials=10, slot=slot) for slot in range(3)]
-    asked = [worker.ask() for worker in workers]
-    for worker, one in zip(workers, asked, strict=True):
-        while any(one.fingerprint == other.fingerprint for other in records):
-            worker.learn(records)
-            one = worker.ask()
-        records.append(record(len(records), one, RUNNING))
-    for worker in workers:
-        worker.learn(records)
-    assert len({tuple(worker.missing) for worker in workers}) == 1
-    if workers[0].missing:
-        records.append(record(3, workers[0].ask(), RUNNING))
-    seen = set().union(*(stage_blocks(one, space) for one in records))
-    assert seen == set(FIVE)
-
-
-def expectation(one, space):
-    """What our own sampler expects of a network before anything is known."""
-    return expected(one.totals.params, replayed(space.draw, one.params)[0].widths[-1])
-
-
-def in_order(asked, space, blocks):
-    """What our own sampler expects most of among the networks with one of these types."""
-    every = asked.study.sampler.in_order(asked.study)
-    return next(named for named in every if {space.blocks[named[name]] for name in named if ".block" in name} & blocks)
-
-
-def test_our_own_sampler_begins_with_what_it_expects_most_of_and_then_with_what_brings_a_type_that_was_not_there():
-    space = make()
-    asked = proposer(space, budget=BUDGET, sampler="budget", trials=40)
-    others = run_toy(proposer(space, budget=BUDGET, trials=200), 200)
-    found, lacking = [], set(FIVE)
-    while lacking:
-        wanted = in_order(asked, space, lacking)
-        found.append(asked.ask())
-        assert found[-1].params == wanted
-        lacking -= stage_blocks(found[-1], space)
-        asked.learn([record(len(found), found[-1], RUNNING)])
-        assert set(asked.missing) == lacking
-    assert len(found) < len(FIVE)
-    told = [expectation(one, space) for one in found]
-    assert told[0] == max(told)
-    assert told[0] >= max(expectation(one, space) for one in others)
-
-
-@pytest.mark.parametrize("slot", [1, 2, 4])
-def test_worker_beside_the_first_begins_with_the_highest_of_a_type_of_its_own(slot):
-    space = make()
-    asked = proposer(space, budget=BUDGET, sampler="budget", trials=40, slot=slot)
-    own = in_order(asked, space, {asked.missing[slot]})
-    assert asked.ask().params == own
-    assert own != in_order(asked, space, set(FIVE))
-
-
-def test_worker_that_joins_goes_on_with_the_highest_of_any_missing_type():
-    space = make()
-    first = run_toy(proposer(space, budget=BUDGET, sampler="budget", trials=40), 1)
-    asked = proposer(space, budget=BUDGET, sampler="budget", trials=40, slot=3)
-    asked.learn([record(0, first[0], RUNNING)])
-    wanted = in_order(asked, space, set(asked.missing))
-    assert asked.missing[3 % len(asked.missing)] not in {
-        space.blocks[wanted[name]] for name in wanted if ".block" in name
-    }
-    assert asked.ask().params == wanted
-
-
 def test_several_workers_on_one_study_never_propose_what_is_taken():
     workers = [proposer(make(), budget=BUDGET, sampler="tpe", seed=slot, slot=slot) for slot in range(3)]
     records, read = [], [0, 0, 0]
@@ -222,16 +117,6 @@ def test_worker_learns_running_trials_and_how_they_end():
     assert sorted(trial.state.name for trial in ended) == ["COMPLETE", "FAIL", "FAIL", "FAIL", "FAIL", "PRUNED"]
     assert worker.study.best_value == accuracy(candidates[0])
     assert [trial.state for trial in worker.study.trials].count(TrialState.RUNNING) == 1
-
-
-def test_network_of_a_missing_type_counts_as_running_for_the_sampler():
-    asked = proposer(make(), budget=BUDGET)
-    one = asked.ask()
-    running = asked.study.trials[0]
-    assert running.state == TrialState.RUNNING
-    assert running.params.items() <= dict(one.draw).items()
-    asked.learn([record(0, one)])
-    assert [trial.state.name for trial in asked.study.trials] == ["FAIL", "COMPLETE"]
 
 
 def test_pruned_trial_is_told_with_its_last_accuracy():
