@@ -1,4 +1,4 @@
-"""Proposing: every sampler finds new networks within the budget, every block type gets its turn, spaces end."""
+"""Proposing: every sampler finds new networks within the budget, learns what became of others, and spaces end."""
 
 import pytest
 from optuna.trial import TrialState
