@@ -3,10 +3,12 @@
     python benchmarks/budgeted_search.py                                        # Fashion-MNIST, 50,000 params
     python benchmarks/budgeted_search.py --dataset cifar10 --minutes 60         # interrupt and run again, it goes on
     python benchmarks/budgeted_search.py --contestants ours,optuna --seeds 5
+    python benchmarks/budgeted_search.py --cores 2 --at-once 4                  # where a machine has eight cores idle
 
 Each contestant is given the same images, space, budget, epochs, cores and minutes, counted from the start of its
-process, one thread a process; they run one after another, in turned order from seed to seed. At the end of its time it
-is stopped, and what it had not completed by then does not count.
+process, one thread a process; they run one after another, in turned order from seed to seed, or with `--at-once` side
+by side, each on cores of its own. At the end of its time it is stopped, and what it had not completed by then does not
+count.
 
 | contestant | what it is |
 |---|---|
@@ -35,9 +37,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from queue import Queue
 from typing import Any, NamedTuple
 
 import budgeted_ours
@@ -139,19 +143,54 @@ def marked(mark: str) -> list[psutil.Process]:
 
 
 def searched(names: Sequence[str], given: argparse.Namespace, known: Known, folder: Path) -> None:
-    """All contestants and seeds that are not known yet."""
+    """All contestants and seeds that are not known yet, so many at once."""
+    free: Queue[list[int]] = Queue()
+    for cores in places(given.cores, given.at_once):
+        free.put(cores)
+    wanted = []
     for seed in range(given.seeds):
-        arrays = folder / f"{seed}.npz"
         for name in names if seed % 2 == 0 else reversed(names):
-            key, settings = f"{given.place}/{name}/{seed}", settings_of(name, given)
-            found = known.get(key, settings)
+            found = known.get(key_of(name, seed, given), settings_of(name, given))
             if found is None:
-                if not arrays.exists():
-                    write_arrays(given.dataset, given.images, seed, arrays)
-                found = {"settings": settings, **run(name, contest_of(name, seed, given, arrays), given.set)}
-                found |= {**provenance(), "load": round(os.getloadavg()[0], 2)}
-                known.add(key, found)
+                wanted.append((name, seed))
+            else:
+                print(line(key_of(name, seed, given), found), flush=True)
+    for seed in sorted({seed for _, seed in wanted}):
+        write_arrays(given.dataset, given.images, seed, arrays_of(seed, folder))
+
+    def contested(name: str, seed: int) -> tuple[str, dict[str, Any]]:
+        cores = free.get()
+        try:
+            if cores:
+                os.sched_setaffinity(0, cores)  # of this thread, and of all that it starts
+            found = run(name, contest_of(name, seed, given, arrays_of(seed, folder)), given.set)
+        finally:
+            free.put(cores)
+        return key_of(name, seed, given), {"settings": settings_of(name, given), **found}
+
+    with ThreadPoolExecutor(given.at_once) as pool:
+        for future in as_completed([pool.submit(contested, *one) for one in wanted]):
+            key, found = future.result()
+            known.add(key, found | {**provenance(), "load": round(os.getloadavg()[0], 2)})
             print(line(key, found), flush=True)
+
+
+def places(cores: int, at_once: int) -> list[list[int]]:
+    """The cores of each place at which a contestant runs; of no cores where a process cannot be held to some."""
+    if not hasattr(os, "sched_setaffinity"):
+        return [[] for _ in range(at_once)]
+    mine = sorted(os.sched_getaffinity(0))
+    return [mine[number * cores : (number + 1) * cores] for number in range(at_once)]
+
+
+def key_of(name: str, seed: int, given: argparse.Namespace) -> str:
+    """What a run is called in the results."""
+    return f"{given.place}/{name}/{seed}"
+
+
+def arrays_of(seed: int, folder: Path) -> Path:
+    """Where a seed's images lie."""
+    return folder / f"{seed}.npz"
 
 
 def settings_of(name: str, given: argparse.Namespace) -> dict[str, Any]:
@@ -186,7 +225,7 @@ def confirmed(names: Sequence[str], given: argparse.Namespace, known: Known, fol
     wanted = {}
     for name in names:
         for seed in range(given.seeds):
-            for one in known.runs[f"{given.place}/{name}/{seed}"]["incumbents"][-given.last :]:
+            for one in known.runs[key_of(name, seed, given)]["incumbents"][-given.last :]:
                 if known.get(f"{given.place}/confirmed/{one['fingerprint']}", settings) is None:
                     wanted[one["fingerprint"]] = one["network"]
     if wanted:
@@ -245,11 +284,12 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0, help="of wall time, for each contestant and seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--contestants", default=",".join(CONTESTANTS), help="by commas; default: all")
-    parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of each contestant")
+    parser.add_argument("--at-once", type=int, default=1, help="contestants side by side, each on cores of its own")
     parser.add_argument("--epochs", type=int, help="of a training; default: by data set")
     parser.add_argument("--images", type=int, help="to train on; default: by data set")
     parser.add_argument("--trials", type=int, default=MANY, help="networks asked for; default: time alone ends it")
-    parser.add_argument("--last", type=int, default=6, help="so many of a run's best networks so far are confirmed")
+    parser.add_argument("--last", type=int, default=6, help="of a run's best so far, confirmed; 0: none")
     parser.add_argument("--confirm-seeds", type=int, default=2, help="trainings of each")
     parser.add_argument("--confirm-epochs", type=int)
     parser.add_argument("--confirm-images", type=int)
@@ -261,6 +301,8 @@ def parsed() -> argparse.Namespace:
         setattr(given, key, value if getattr(given, key) is None else getattr(given, key))
     if unknown := [name for name in given.contestants.split(",") if name not in CONTESTANTS]:
         parser.error(f"--contestants: {', '.join(unknown)}: not among {', '.join(CONTESTANTS)}")
+    if given.at_once * given.cores > (os.cpu_count() or 1):
+        parser.error(f"--at-once {given.at_once} of --cores {given.cores}: there are {os.cpu_count()} cores")
     given.place = f"{given.dataset}-{given.params}"
     return given
 
@@ -268,13 +310,12 @@ def parsed() -> argparse.Namespace:
 def main() -> None:
     """Search, confirm, compare, print, write."""
     given = parsed()
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.cores])
     names = installed(given.contestants.split(","))
     known = Known(given.output, given.again, lambda runs: {"summary": summary(runs)})
     with tempfile.TemporaryDirectory() as folder:
         searched(names, given, known, Path(folder))
-        confirmed(names, given, known, Path(folder))
+        if given.last:
+            confirmed(names, given, known, Path(folder))
     known.write()
     show(summary(known.runs)[given.place])
 
