@@ -107,6 +107,9 @@ SAMPLERS: Mapping[str, Callable[[Space, int], BaseSampler]] = {
     "local": lambda space, seed: LocalSearch(seed),
 }
 
+TOLD_VALUES = ("gp",)
+"""Samplers that learn of constraints from complete trials alone, and would ask for what was pruned again and again."""
+
 
 def sampler_of(name: str, space: Space, seed: int) -> BaseSampler:
     """A sampler of that name for a table."""

@@ -30,7 +30,7 @@ import optuna
 from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState
 from provenance import provenance
-from replay_samplers import OVER, SAMPLERS, Space, sampler_of
+from replay_samplers import OVER, SAMPLERS, TOLD_VALUES, Space, sampler_of
 from replay_tables import Table, TableError, read_table
 
 HERE = Path(__file__).parent
@@ -127,7 +127,7 @@ class _Replay:
         over = self.space.over(row)
         trial.set_user_attr(OVER, over)
         if row is None or over > 0:
-            self.study.tell(trial, state=TrialState.PRUNED)
+            self._refuse(trial)
         elif row in self.order:
             self.study.tell(trial, float(self.space.table.signal[row]))
         else:
@@ -135,6 +135,14 @@ class _Replay:
             return trial, row
         self.wasted += 1
         return trial, None
+
+    def _refuse(self, trial: optuna.trial.Trial) -> None:
+        """Tell that a network was not trained; to who does not look at pruned trials, as the worst so far."""
+        if self.case.sampler in TOLD_VALUES:
+            signal = self.space.table.signal
+            self.study.tell(trial, float(signal[self.order].min() if self.order else signal.min()))
+        else:
+            self.study.tell(trial, state=TrialState.PRUNED)
 
     def _under(self, count: int) -> float:
         """By how much the score of the best of the first `count`, by the signal, is under the best possible."""
