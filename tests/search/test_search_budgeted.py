@@ -138,6 +138,13 @@ def test_contestant_is_ended_with_processes_that_have_left_its_session(load, tmp
             left.kill()
 
 
+def test_contestants_side_by_side_share_no_core(load):
+    usable = sorted(os.sched_getaffinity(0))
+    places = load("budgeted_search").places(1, len(usable))
+    assert sorted(core for cores in places for core in cores) == usable
+    assert {len(cores) for cores in places} == {1}
+
+
 @pytest.mark.slow
 def test_small_contest_is_run_confirmed_and_not_run_again(tmp_path):
     random = np.random.default_rng(0)
@@ -154,6 +161,7 @@ def test_small_contest_is_run_confirmed_and_not_run_again(tmp_path):
     )
     output = tmp_path / "found.json"
     words = ["--dataset", "mnist", "--contestants", "ours,optuna", "--params", 200_000, "--seeds", 1, "--cores", 1]
+    words += ["--at-once", min(2, os.cpu_count())]
     words += ["--minutes", 2, "--trials", 8, "--epochs", 1, "--images", 100, "--output", output]
     words += ["--confirm-epochs", 1, "--confirm-seeds", 1, "--confirm-images", 100]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "NAS_DATA_DIR": str(tmp_path)}

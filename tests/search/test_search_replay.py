@@ -10,6 +10,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from optuna.trial import TrialState
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -43,9 +44,14 @@ def replayed(*words):
 
 
 @pytest.fixture
-def read_table(monkeypatch):
+def load(monkeypatch):
     monkeypatch.syspath_prepend(BENCHMARKS)
-    return importlib.import_module("replay_tables").read_table
+    return importlib.import_module
+
+
+@pytest.fixture
+def read_table(load):
+    return load("replay_tables").read_table
 
 
 def test_unknown_table_is_replayed_under_its_limits(table, tmp_path):
@@ -61,6 +67,19 @@ def test_unknown_table_is_replayed_under_its_limits(table, tmp_path):
         assert (ours["wasted"], ours["never"], ours["under_best"]["50"]) == (0, 0, 0)
         assert ours["until_top"] < results["random"]["tables"][place]["until_top"]
     assert results["random"]["tables"]["widths, params <= 300"]["wasted"] > 0.2
+
+
+def test_gaussian_process_is_told_a_value_of_what_is_over_the_limit(table, load):
+    search, samplers = load("search"), load("replay_samplers")
+    space = samplers.Space(load("replay_tables").read_table(table), {"params": 200})
+    for name, untrained in (("gp", TrialState.COMPLETE), ("tpe-constraints", TrialState.PRUNED)):
+        replay = search._Replay(space, search.Case(table, space.limits, name, 0, 3, 1), set(), 0.0)
+        assert replay.run(3).wasted > 0
+        over = [one for one in replay.study.get_trials() if one.user_attrs[samplers.OVER] > 0]
+        assert {one.state for one in over} == {untrained}
+        if name == "gp":
+            within = [one.value for one in replay.study.get_trials() if one.user_attrs[samplers.OVER] <= 0]
+            assert all(one.value <= max(within) for one in over)
 
 
 def test_results_of_other_samplers_stay(table, tmp_path):
