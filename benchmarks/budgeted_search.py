@@ -31,36 +31,27 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from queue import Queue
 from typing import Any, NamedTuple
 
 import budgeted_ours
-import psutil
 from budgeted_contest import Contest, write_arrays
 from budgeted_curves import counted, verdict
+from budgeted_processes import MARK, places, stop
 from known import Known, Runs
 from provenance import provenance
 from train_plain import STATISTICS
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "budgeted_search.json"
-
-PATIENCE = 20.0
-"""Seconds that a contestant has to end by itself when its time is over."""
-
-MARK = "NAS_CONTEST"
-"""The environment variable by which the processes of a contestant are known; SPT_NOENV keeps those that give themselves
-another title, as Ray's do, from writing over it."""
 
 MANY = 100_000
 """More networks than any time allows."""
@@ -121,27 +112,6 @@ def run(name: str, contest: Contest, overrides: Sequence[str]) -> dict[str, Any]
     return counted(told, begun, contest.seconds)
 
 
-def stop(child: subprocess.Popen[bytes], mark: str) -> None:
-    """End a contestant with all processes that it began, in whatever session: it is asked first."""
-    child.terminate()
-    with suppress(subprocess.TimeoutExpired):
-        child.wait(PATIENCE)
-    with suppress(ProcessLookupError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
-    while left := marked(mark):
-        for one in left:
-            with suppress(psutil.Error):
-                one.kill()
-        psutil.wait_procs(left, PATIENCE)
-
-
-def marked(mark: str) -> list[psutil.Process]:
-    """The processes of the contestant with that mark."""
-    every = psutil.process_iter(["environ"])
-    return [one for one in every if (one.info["environ"] or {}).get(MARK) == mark and one.is_running()]
-
-
 def searched(names: Sequence[str], given: argparse.Namespace, known: Known, folder: Path) -> None:
     """All contestants and seeds that are not known yet, so many at once."""
     free: Queue[list[int]] = Queue()
@@ -173,14 +143,6 @@ def searched(names: Sequence[str], given: argparse.Namespace, known: Known, fold
             key, found = future.result()
             known.add(key, found | {**provenance(), "load": round(os.getloadavg()[0], 2)})
             print(line(key, found), flush=True)
-
-
-def places(cores: int, at_once: int) -> list[list[int]]:
-    """The cores of each place at which a contestant runs; of no cores where a process cannot be held to some."""
-    if not hasattr(os, "sched_setaffinity"):
-        return [[] for _ in range(at_once)]
-    mine = sorted(os.sched_getaffinity(0))
-    return [mine[number * cores : (number + 1) * cores] for number in range(at_once)]
 
 
 def key_of(name: str, seed: int, given: argparse.Namespace) -> str:

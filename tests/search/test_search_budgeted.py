@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from contextlib import suppress
@@ -121,26 +122,42 @@ def test_rival_trains_what_the_study_may_and_no_more(load, contest, changed, eve
 
 
 def test_contestant_is_ended_with_processes_that_have_left_its_session(load, tmp_path):
-    search, mark = load("budgeted_search"), str(tmp_path)
+    processes, mark = load("budgeted_processes"), str(tmp_path)
     sleeper = "[sys.executable, '-c', 'import time; time.sleep(60)']"
     script = f"import subprocess, sys; subprocess.Popen({sleeper}, start_new_session=True)"
-    child = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, search.MARK: mark})
+    child = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, processes.MARK: mark})
     child.wait(30)
-    [left] = search.marked(mark)
+    [left] = processes.marked(mark)
     try:
-        search.stop(child, "another one")
+        processes.stop(child, "another one")
         assert left.is_running()
-        search.stop(child, mark)
+        processes.stop(child, mark)
         left.wait(10)
-        assert search.marked(mark) == []
+        assert processes.marked(mark) == []
     finally:
         with suppress(psutil.NoSuchProcess):
             left.kill()
 
 
+def test_process_that_outlives_a_kill_ends_the_contest(load, monkeypatch):
+    processes = load("budgeted_processes")
+    monkeypatch.setattr(processes, "PATIENCE", 0.2)
+    monkeypatch.setattr(psutil.Process, "kill", lambda process: None)  # as one that waits for a broken disk
+    sleeper = subprocess.Popen(
+        [sys.executable, "-c", "import time; time.sleep(60)"], env={**os.environ, processes.MARK: "x"}
+    )
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    try:
+        with pytest.raises(SystemExit, match=f"cannot be ended: {sleeper.pid}, of x"):
+            processes.stop(ended, "x")
+    finally:
+        sleeper.send_signal(signal.SIGKILL)
+        sleeper.wait()
+
+
 def test_contestants_side_by_side_share_no_core(load):
     usable = sorted(os.sched_getaffinity(0))
-    places = load("budgeted_search").places(1, len(usable))
+    places = load("budgeted_processes").places(1, len(usable))
     assert sorted(core for cores in places for core in cores) == usable
     assert {len(cores) for cores in places} == {1}
 
