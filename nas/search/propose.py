@@ -17,6 +17,7 @@ from nas.blocks.trace import cost, normalise
 from nas.search.costs import Costs
 from nas.search.drawing import replayed
 from nas.search.memory import Memory
+from nas.search.missing import drawn_with, fitting, has, highest_with, stage_blocks
 from nas.search.named import make_sampler, quiet, sampler_for
 from nas.search.phrases import summary
 from nas.search.project import Projected, project
@@ -75,9 +76,8 @@ class Proposer:
         self.used_up = False
         self.elsewhere: list[Candidate] = []
         """Networks that another study is training: proposed again once nothing else is left."""
-        types = dict.fromkeys(space.blocks)
-        fitting = [block for block in types if self._fits(block)] if len(types) > 1 else []
-        self.missing = fitting if trials >= 2 * len(fitting) else []
+        types = fitting(self.costs, fill=fill)
+        self.missing = types if trials >= 2 * len(types) else []
         """Block types that fit the budget and are in no trial yet."""
 
     def learn(self, records: Sequence[Tried]) -> None:
@@ -88,7 +88,8 @@ class Proposer:
         as_made = len(told) < len(records)
         for record in records:
             if self.missing:
-                self._is_tried(_stage_blocks(self.space, record.params))
+                tried = stage_blocks(self.space, record.params)
+                self.missing = [block for block in self.missing if block not in tried]
             new, over = record.fingerprint not in self.known, record.state in STATES
             self.known.add(record.fingerprint)
             if new and not over and record.number in told:
@@ -172,7 +173,7 @@ class Proposer:
     def _if_new(self, draw: Draw, among: Collection[str] = ()) -> Candidate | None:
         """The network of a draw of our own where it is new, and has a block of those types if any are named."""
         found = project(draw, self.costs, fill=self.fill)
-        if found is None or (among and not _has(found.draw, among)):
+        if found is None or (among and not has(found.draw, among)):
             return None
         architecture = self.space.architecture(found.draw)
         if architecture.fingerprint in self.known:
@@ -208,37 +209,18 @@ class Proposer:
             block = self.missing[self.slot % len(self.missing)]
             # Of workers that begin together each but the first begins with a type of its own.
             wanted = self.missing if self.known or not self.slot else [block]
-            found = self._first_new(self._highest_with(wanted)) or self._first_new(self._draws_of(block), [block])
+            highest = highest_with(wanted, self._standing_by(), self.costs)
+            drawn = drawn_with(block, self.space, self.random)
+            found = self._first_new(highest) or self._first_new(drawn, [block])
             if found is not None:
                 return found
             self.missing.remove(block)
         return None
 
-    def _highest_with(self, blocks: Collection[str]) -> Iterator[Draw]:
-        """What our own sampler has found that has one of these types, the highest order first."""
+    def _standing_by(self) -> Sequence[Mapping[str, Value]]:
+        """The choices of what our own sampler has drawn so far, the highest order first; none with all others."""
         sampler = self.study.sampler
-        for named in sampler.in_order(self.study) if isinstance(sampler, BudgetSampler) else ():
-            if _stage_blocks(self.space, named) & set(blocks):
-                yield replayed(self.space.draw, named)[0]
-
-    def _draws_of(self, block: str) -> Iterator[Draw]:
-        """Random draws: of the type alone, then of all, since some types fit only behind others."""
-        picker = RandomPicker(self.random)
-        for space in (self.space.only(block), self.space):
-            yield from (space.draw(picker) for _ in range(MOST_ASKS))
-
-    def _fits(self, block: str) -> bool:
-        """Whether networks with this block type can meet the budget."""
-        only = Costs(self.space.only(block), self.blocks, self.costs.budget)
-        draw = only.space.draw(RandomPicker(random.Random(0)))
-        if project(draw, only, fill=self.fill) is not None:
-            return True
-        picker = RandomPicker(random.Random(0))
-        mixed = (project(self.space.draw(picker), self.costs, fill=self.fill) for _ in range(MOST_ASKS))
-        return any(found is not None and _has(found.draw, [block]) for found in mixed)
-
-    def _is_tried(self, blocks: Collection[str]) -> None:
-        self.missing = [block for block in self.missing if block not in blocks]
+        return sampler.in_order(self.study) if isinstance(sampler, BudgetSampler) else ()
 
     def _unseen(self) -> Candidate | None:
         """A new network by random draws, or by going through the space in order."""
@@ -314,13 +296,3 @@ def _named(record: Tried, as_made: bool) -> Mapping[str, Value]:
     itself in a moment: what was drawn would be projected anew, bit by bit.
     """
     return record.params if as_made else record.draw
-
-
-def _stage_blocks(space: Space, params: Mapping[str, Value]) -> set[str]:
-    """The block types of a trial's stages: the stem's says nothing of what is searched."""
-    places = [value for name, value in params.items() if name.endswith(".block")]
-    return {space.blocks[place] for place in places if isinstance(place, int) and 0 <= place < len(space.blocks)}
-
-
-def _has(draw: Draw, blocks: Collection[str]) -> bool:
-    return any(pick.block in blocks for stage in draw.skeleton.stages for pick in stage)
