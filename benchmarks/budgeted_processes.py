@@ -42,6 +42,11 @@ def marked(mark: str) -> list[psutil.Process]:
     return [one for one in every if (one.info["environ"] or {}).get(MARK) == mark and one.is_running()]
 
 
+def usable_cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def places(cores: int, at_once: int) -> list[list[int]]:
     """The cores of each place at which a contestant runs; of no cores where a process cannot be held to some."""
     if not hasattr(os, "sched_setaffinity"):

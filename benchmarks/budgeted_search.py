@@ -45,7 +45,7 @@ from typing import Any, NamedTuple
 import budgeted_ours
 from budgeted_contest import Contest, write_arrays
 from budgeted_curves import counted, verdict
-from budgeted_processes import MARK, places, stop
+from budgeted_processes import MARK, places, stop, usable_cores
 from known import Known, Runs
 from provenance import provenance
 from train_plain import STATISTICS
@@ -246,7 +246,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0, help="of wall time, for each contestant and seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--contestants", default=",".join(CONTESTANTS), help="by commas; default: all")
-    parser.add_argument("--cores", type=int, default=os.cpu_count(), help="of each contestant")
+    parser.add_argument("--cores", type=int, default=usable_cores(), help="of each contestant")
     parser.add_argument("--at-once", type=int, default=1, help="contestants side by side, each on cores of its own")
     parser.add_argument("--epochs", type=int, help="of a training; default: by data set")
     parser.add_argument("--images", type=int, help="to train on; default: by data set")
@@ -263,8 +263,8 @@ def parsed() -> argparse.Namespace:
         setattr(given, key, value if getattr(given, key) is None else getattr(given, key))
     if unknown := [name for name in given.contestants.split(",") if name not in CONTESTANTS]:
         parser.error(f"--contestants: {', '.join(unknown)}: not among {', '.join(CONTESTANTS)}")
-    if given.at_once * given.cores > (os.cpu_count() or 1):
-        parser.error(f"--at-once {given.at_once} of --cores {given.cores}: there are {os.cpu_count()} cores")
+    if given.at_once * given.cores > (usable := usable_cores()):
+        parser.error(f"--at-once {given.at_once} of --cores {given.cores}: this process may use {usable}")
     given.place = f"{given.dataset}-{given.params}"
     return given
 

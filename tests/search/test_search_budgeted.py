@@ -3,6 +3,7 @@
 import importlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -155,6 +156,14 @@ def test_process_that_outlives_a_kill_ends_the_contest(load, monkeypatch):
         sleeper.wait()
 
 
+def test_more_cores_than_there_are_is_one_line():
+    command = [sys.executable, str(BENCHMARKS / "budgeted_search.py"), "--at-once", "999", "--cores", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2
+    assert re.search(r"error: --at-once 999 of --cores 2: this process may use \d+\n$", done.stderr)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be held to cores here")
 def test_contestants_side_by_side_share_no_core(load):
     usable = sorted(os.sched_getaffinity(0))
     places = load("budgeted_processes").places(1, len(usable))
