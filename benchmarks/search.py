@@ -21,6 +21,7 @@ import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean, median
 from typing import Any
@@ -204,6 +205,9 @@ def main() -> int:
     names = given.samplers.split(",")
     if unknown := [name for name in names if name not in SAMPLERS]:
         parser.error(f"--samplers: {', '.join(unknown)}: allowed: {', '.join(SAMPLERS)}")
+    if "cmaes" in names and not find_spec("cmaes"):
+        print("cmaes is left out: it is not installed here; pip install cmaes")
+        names.remove("cmaes")
     if given.output is not None and not given.output.parent.is_dir():
         parser.error(f"--output {given.output}: there is no folder {given.output.parent}")
     try:

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib.util import find_spec
 from itertools import product
 from pathlib import Path
 
@@ -80,6 +81,16 @@ def test_gaussian_process_is_told_a_value_of_what_is_over_the_limit(table, load)
         if name == "gp":
             within = [one.value for one in replay.study.get_trials() if one.user_attrs[samplers.OVER] <= 0]
             assert all(one.value <= max(within) for one in over)
+
+
+def test_sampler_that_is_not_installed_is_left_out_with_a_line(table, tmp_path):
+    output = tmp_path / "found.json"
+    words = ["--samplers", "random,cmaes", "--seeds", 1, "--evaluations", 5, "--jobs", 1, "--output", output]
+    done = replayed("--tables", table, *words)
+    assert done.returncode == 0, done.stderr
+    installed = find_spec("cmaes") is not None
+    assert ("cmaes is left out: it is not installed here; pip install cmaes" in done.stdout) is not installed
+    assert list(json.loads(output.read_text())) == (["random", "cmaes"] if installed else ["random"])
 
 
 def test_results_of_other_samplers_stay(table, tmp_path):
