@@ -7,8 +7,11 @@ import signal
 import subprocess
 import time
 from contextlib import suppress
+from threading import Event
 
 import psutil
+
+from nas.work.places import usable_cores
 
 PATIENCE = 20.0
 """Seconds that a contestant has to end by itself when its time is over, and then to be ended."""
@@ -42,14 +45,22 @@ def marked(mark: str) -> list[psutil.Process]:
     return [one for one in every if (one.info["environ"] or {}).get(MARK) == mark and one.is_running()]
 
 
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+def waited(child: subprocess.Popen[bytes], seconds: float, given_up: Event) -> int:
+    """The exit status of a contestant; 0 where its time was over before, or everything is given up."""
+    until = time.monotonic() + seconds
+    while (left := until - time.monotonic()) > 0 and not given_up.is_set():
+        with suppress(subprocess.TimeoutExpired):
+            return child.wait(min(1.0, left))
+    return 0
 
 
 def places(cores: int, at_once: int) -> list[list[int]]:
-    """The cores of each place at which a contestant runs; of no cores where a process cannot be held to some."""
-    if not hasattr(os, "sched_setaffinity"):
-        return [[] for _ in range(at_once)]
-    mine = sorted(os.sched_getaffinity(0))
-    return [mine[number * cores : (number + 1) * cores] for number in range(at_once)]
+    """The cores of each place at which a contestant runs."""
+    usable = usable_cores()
+    return [usable[number * cores : (number + 1) * cores] for number in range(at_once)]
+
+
+def hold_to(cores: list[int]) -> None:
+    """Hold this thread, and all that it starts, to some cores; where the system has no such thing, to none."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, cores)

@@ -40,15 +40,18 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.util import find_spec
 from pathlib import Path
 from queue import Queue
+from threading import Event
 from typing import Any, NamedTuple
 
 import budgeted_ours
 from budgeted_contest import Contest, write_arrays
 from budgeted_curves import counted, verdict
-from budgeted_processes import MARK, places, stop, usable_cores
+from budgeted_processes import MARK, hold_to, places, stop, waited
 from known import Known, Runs
 from provenance import provenance
 from train_plain import STATISTICS
+
+from nas.work.places import usable_cores
 
 HERE = Path(__file__).parent
 RESULTS = HERE / "results" / "budgeted_search.json"
@@ -90,7 +93,7 @@ USUAL = {
 }
 
 
-def run(name: str, contest: Contest, overrides: Sequence[str]) -> dict[str, Any]:
+def run(name: str, contest: Contest, overrides: Sequence[str], given_up: Event) -> dict[str, Any]:
     """One contestant, from the start of its process to the end of its time; what it told, counted."""
     place = contest.write()
     script = [sys.executable, str(HERE / CONTESTANTS[name].script), str(place)]
@@ -101,9 +104,7 @@ def run(name: str, contest: Contest, overrides: Sequence[str]) -> dict[str, Any]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "SPT_NOENV": "1", MARK: str(place)}
         child = subprocess.Popen(command, env=environment, stdout=file, stderr=file, start_new_session=True)
         try:
-            code = child.wait(contest.seconds)
-        except subprocess.TimeoutExpired:
-            code = 0
+            code = waited(child, contest.seconds, given_up)
         finally:
             stop(child, str(place))
     if code:
@@ -114,6 +115,7 @@ def run(name: str, contest: Contest, overrides: Sequence[str]) -> dict[str, Any]
 
 def searched(names: Sequence[str], given: argparse.Namespace, known: Known, folder: Path) -> None:
     """All contestants and seeds that are not known yet, so many at once."""
+    given_up = Event()
     free: Queue[list[int]] = Queue()
     for cores in places(given.cores, given.at_once):
         free.put(cores)
@@ -131,18 +133,22 @@ def searched(names: Sequence[str], given: argparse.Namespace, known: Known, fold
     def contested(name: str, seed: int) -> tuple[str, dict[str, Any]]:
         cores = free.get()
         try:
-            if cores:
-                os.sched_setaffinity(0, cores)  # of this thread, and of all that it starts
-            found = run(name, contest_of(name, seed, given, arrays_of(seed, folder)), given.set)
+            hold_to(cores)
+            found = run(name, contest_of(name, seed, given, arrays_of(seed, folder)), given.set, given_up)
         finally:
             free.put(cores)
         return key_of(name, seed, given), {"settings": settings_of(name, given), **found}
 
     with ThreadPoolExecutor(given.at_once) as pool:
-        for future in as_completed([pool.submit(contested, *one) for one in wanted]):
-            key, found = future.result()
-            known.add(key, found | {**provenance(), "load": round(os.getloadavg()[0], 2)})
-            print(line(key, found), flush=True)
+        try:
+            for future in as_completed([pool.submit(contested, *one) for one in wanted]):
+                key, found = future.result()
+                known.add(key, found | {**provenance(), "load": round(os.getloadavg()[0], 2)})
+                print(line(key, found), flush=True)
+        except BaseException:  # Ctrl-C too: who runs is ended, who waits does not begin
+            given_up.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
 
 
 def key_of(name: str, seed: int, given: argparse.Namespace) -> str:
@@ -246,7 +252,7 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0, help="of wall time, for each contestant and seed")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--contestants", default=",".join(CONTESTANTS), help="by commas; default: all")
-    parser.add_argument("--cores", type=int, default=usable_cores(), help="of each contestant")
+    parser.add_argument("--cores", type=int, default=len(usable_cores()), help="of each contestant")
     parser.add_argument("--at-once", type=int, default=1, help="contestants side by side, each on cores of its own")
     parser.add_argument("--epochs", type=int, help="of a training; default: by data set")
     parser.add_argument("--images", type=int, help="to train on; default: by data set")
@@ -263,7 +269,7 @@ def parsed() -> argparse.Namespace:
         setattr(given, key, value if getattr(given, key) is None else getattr(given, key))
     if unknown := [name for name in given.contestants.split(",") if name not in CONTESTANTS]:
         parser.error(f"--contestants: {', '.join(unknown)}: not among {', '.join(CONTESTANTS)}")
-    if given.at_once * given.cores > (usable := usable_cores()):
+    if given.at_once * given.cores > (usable := len(usable_cores())):
         parser.error(f"--at-once {given.at_once} of --cores {given.cores}: this process may use {usable}")
     given.place = f"{given.dataset}-{given.params}"
     return given

@@ -7,12 +7,15 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+
+from nas.work.places import usable_cores
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 CHOICES = {
@@ -156,6 +159,35 @@ def test_process_that_outlives_a_kill_ends_the_contest(load, monkeypatch):
         sleeper.wait()
 
 
+def test_contest_that_is_interrupted_ends_its_contestants_and_keeps_nothing_of_them(load, tmp_path):
+    arrays = {f"x_{part}": np.zeros((40, 28, 28), np.uint8) for part in ("train", "test")}
+    np.savez(tmp_path / "mnist.npz", **arrays, y_train=np.arange(40) % 10, y_test=np.arange(40) % 10)
+    output = tmp_path / "found.json"
+    words = ["--dataset", "mnist", "--contestants", "optuna", "--seeds", "2", "--cores", "1"]
+    words += ["--images", "20", "--epochs", "1", "--output", str(output)]
+    environment = {**os.environ, "NAS_DATA_DIR": str(tmp_path), "TMPDIR": str(tmp_path)}
+    command = [sys.executable, str(BENCHMARKS / "budgeted_search.py"), *words]
+    contest = subprocess.Popen(command, env=environment)
+
+    def contestants():
+        every = psutil.process_iter(["environ"])
+        return [one for one in every if str(tmp_path) in (one.info["environ"] or {}).get("NAS_CONTEST", "")]
+
+    try:
+        until = time.monotonic() + 60
+        while not (begun := contestants()):
+            assert time.monotonic() < until
+            time.sleep(0.1)
+        contest.send_signal(signal.SIGINT)
+        assert contest.wait(60) != 0
+        psutil.wait_procs(begun, 5)
+        assert (contestants(), output.exists()) == ([], False)
+    finally:
+        contest.kill()
+        for one in contestants():
+            one.kill()
+
+
 def test_more_cores_than_there_are_is_one_line():
     command = [sys.executable, str(BENCHMARKS / "budgeted_search.py"), "--at-once", "999", "--cores", "2"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
@@ -163,9 +195,8 @@ def test_more_cores_than_there_are_is_one_line():
     assert re.search(r"error: --at-once 999 of --cores 2: this process may use \d+\n$", done.stderr)
 
 
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="processes cannot be held to cores here")
 def test_contestants_side_by_side_share_no_core(load):
-    usable = sorted(os.sched_getaffinity(0))
+    usable = usable_cores()
     places = load("budgeted_processes").places(1, len(usable))
     assert sorted(core for cores in places for core in cores) == usable
     assert {len(cores) for cores in places} == {1}

@@ -101,7 +101,7 @@ def test_our_own_sampler_begins_with_the_cheapest_of_what_it_expects_most_of_and
 
 
 @pytest.mark.parametrize("slot", [1, 2, 4])
-def test_worker_beside_the_first_begins_with_the_highest_of_a_type_of_its_own(slot):
+def test_worker_beside_the_first_begins_with_the_cheapest_of_the_highest_of_a_type_of_its_own(slot):
     space = make()
     asked = proposer(space, budget=BUDGET, sampler="budget", trials=40, slot=slot)
     own = leading(asked, space, {asked.missing[slot]})[0]
@@ -109,7 +109,7 @@ def test_worker_beside_the_first_begins_with_the_highest_of_a_type_of_its_own(sl
     assert own != leading(asked, space, set(FIVE))[0]
 
 
-def test_worker_that_joins_goes_on_with_the_highest_of_any_missing_type():
+def test_worker_that_joins_goes_on_with_the_cheapest_of_the_highest_of_any_missing_type():
     space = make()
     first = run_toy(proposer(space, budget=BUDGET, sampler="budget", trials=40), 1)
     asked = proposer(space, budget=BUDGET, sampler="budget", trials=40, slot=3)
