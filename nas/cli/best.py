@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from nas.arch.record import LIMITS, TEST, Ranked
-from nas.cli.options import Count, Settings, common, format_option
+from nas.cli.options import WHOLE, Count, Settings, common, format_option
 from nas.cli.output import note, print_rows
 from nas.cli.storage import reading
 from nas.search.front import hypervolume
@@ -23,12 +23,12 @@ FIELDS = [field.name for field in fields(Ranked)]
 
 @click.command
 @click.argument("study", required=False)
-@click.option("--top", metavar="K", type=click.IntRange(min=1), default=10, show_default=True, help="So many.")
+@click.option("--top", metavar="K", type=WHOLE, default=10, show_default=True, help="So many.")
 @click.option("--max-params", metavar="N", type=Count(), help="At most so many parameters, as 500k.")
 @click.option("--max-weights", metavar="N", type=Count(), help="At most so many weights.")
 @click.option("--max-macs", metavar="N", type=Count(), help="At most so many multiply-adds, as 1.5M.")
 @click.option("--max-activations", metavar="N", type=Count(), help="At most so many activations.")
-@click.option("--min-receptive-field", metavar="N", type=click.IntRange(min=1), help="At least so many pixels.")
+@click.option("--min-receptive-field", metavar="N", type=WHOLE, help="At least so many pixels.")
 @click.option("--block", metavar="NAME", help="Networks that contain this block.")
 @click.option("--dataset", metavar="NAME", help="Studies on this data set.")
 @click.option("--pareto", type=click.Choice(LIMITS), help="Only those that none beats in accuracy for no more of it.")

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from nas.cli.options import Duration, Settings, common, format_option, set_option
+from nas.cli.options import WHOLE, Duration, Settings, common, format_option, set_option
 from nas.cli.output import note, print_rows
 from nas.show.columns import CONFIRMATION
 from nas.show.confirmation import notes, row_for_eyes
@@ -21,11 +21,11 @@ FIELDS = [field.name for field in fields(Confirmed)]
 
 @click.command
 @click.argument("study")
-@click.option("--top", metavar="K", type=click.IntRange(1), default=5, show_default=True, help="So many of the best.")
+@click.option("--top", metavar="K", type=WHOLE, default=5, show_default=True, help="So many of the best.")
 @click.option(
     "--seeds", metavar="N", type=click.IntRange(1, 1000), default=3, show_default=True, help="Trainings each."
 )
-@click.option("--epochs", metavar="N", type=click.IntRange(1), help="Epochs of a training; default the study's.")
+@click.option("--epochs", metavar="N", type=WHOLE, help="Epochs of a training; default the study's.")
 @click.option("--baseline", is_flag=True, help="Search at random to as many trials first, and confirm its best too.")
 @click.option("--timeout", metavar="TIME", type=Duration(), help="Stop after so long: 90s, 10m, 1.5h.")
 @click.option("--workers", metavar="N", type=click.IntRange(0), help="Processes; default one a core; 0: in this one.")

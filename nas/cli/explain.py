@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from nas.cli.options import Settings, common, format_option
+from nas.cli.options import WHOLE, Settings, common, format_option
 from nas.cli.output import print_record, print_rows, terminal_width
 from nas.show.explanation import CSV_FIELDS, explanation_record, explanation_rows, explanation_text
 from nas.work.explain import Explanation, explain_study
@@ -12,7 +12,7 @@ from nas.work.explain import Explanation, explain_study
 
 @click.command
 @click.argument("study")
-@click.option("--top", metavar="K", type=click.IntRange(min=1), default=10, show_default=True, help="So many edits.")
+@click.option("--top", metavar="K", type=WHOLE, default=10, show_default=True, help="So many edits.")
 @format_option
 @common
 @click.pass_obj

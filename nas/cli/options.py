@@ -16,7 +16,7 @@ DEFAULT_STORAGE = "sqlite:///nas.db"
 FORMATS = ("table", "json", "csv")
 
 WHOLE = click.IntRange(1, 1_000_000_000)
-"""Channels, strides, images in a batch: far more than there ever are, far less than overflows."""
+"""Channels, strides, images in a batch, rows, epochs: far more than there ever are, far less than overflows."""
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 

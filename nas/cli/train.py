@@ -10,7 +10,7 @@ import click
 from nas.blocks.registry import load_blocks
 from nas.cli.architectures import find_architecture
 from nas.cli.best import print_ranking
-from nas.cli.options import Duration, Settings, common, format_option, set_option
+from nas.cli.options import WHOLE, Duration, Settings, common, format_option, set_option
 from nas.cli.output import note
 from nas.cli.storage import reading
 from nas.show.progress import display
@@ -21,7 +21,7 @@ from nas.work.single import train_network
 @click.command
 @click.argument("arch")
 @click.option("--dataset", metavar="NAME", required=True, help="A name that `nas data` lists, or a path.")
-@click.option("--epochs", metavar="N", type=click.IntRange(1), help="Epochs of a training; default 10.")
+@click.option("--epochs", metavar="N", type=WHOLE, help="Epochs of a training; default 10.")
 @click.option("--seeds", metavar="N", type=click.IntRange(1, 1000), default=3, show_default=True, help="Trainings.")
 @click.option("--timeout", metavar="TIME", type=Duration(), help="Stop after so long: 90s, 10m, 1.5h.")
 @click.option("--workers", metavar="N", type=click.IntRange(0), help="Processes; default one a core; 0: in this one.")

@@ -9,7 +9,7 @@ import os
 import re
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -106,6 +106,14 @@ class Storage:
             yield connection
             if self.engine.dialect.name == "postgresql":
                 connection.commit()  # after a rollback psycopg forgets the statements that the server has prepared
+
+    @contextmanager
+    def read_planned(self) -> Iterator[Connection]:
+        """`read` for statements that a server takes as long to plan as to answer: it plans each once a connection."""
+        with self.read() as connection, ExitStack() as plans:
+            if self.engine.dialect.name == "postgresql":
+                plans.enter_context(postgresql.planned_once(connection))
+            yield connection
 
     @contextmanager
     def glance(self) -> Iterator[Connection]:

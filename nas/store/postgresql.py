@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, event, text
@@ -58,6 +60,9 @@ def frozen_milliseconds() -> str:
     return str(int(FROZEN_SECONDS * 1000))
 
 
+_KEEP_PLANS = text("SET LOCAL plan_cache_mode = force_generic_plan")
+"""Otherwise the server plans a statement anew for its first ten values, to see whether they make a difference."""
+
 _TAKEN = text(
     "SELECT count(*), current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int "
     "FROM pg_stat_activity WHERE datid IS NOT NULL AND usesysid IS NOT NULL"
@@ -105,6 +110,19 @@ def enter(connection: Connection) -> int:
     told = {"frozen": frozen_milliseconds(), "lock": WRITERS_LOCK}
     number: int = connection.execute(_ENTER, told).one()[2]
     return number
+
+
+@contextmanager
+def planned_once(connection: Connection) -> Iterator[None]:
+    """Have the server keep its plan of each statement that is sent meanwhile, from its first time on."""
+    driver: Any = connection.connection.driver_connection
+    usual = driver.prepare_threshold
+    connection.execute(_KEEP_PLANS)
+    driver.prepare_threshold = 0
+    try:
+        yield
+    finally:
+        driver.prepare_threshold = usual
 
 
 def is_crowded(connection: Connection) -> bool:

@@ -27,7 +27,7 @@ from nas.store.engine import Storage
 from nas.store.kinds import names_in
 from nas.store.outage import lasting
 from nas.store.rows import trial_record, trial_rows
-from nas.store.sizes import Trials, best_ids, end_sizes, front_ids, size, tightest
+from nas.store.sizes import TOP, Trials, best_ids, end_sizes, front_ids, size, tightest
 from nas.store.studies import find_study
 from nas.store.tables import RANKING, SIZED, architecture, architecture_block, study, trial, weights
 
@@ -76,7 +76,7 @@ def best(
         raise NasError(f"pareto {pareto!r}: allowed are {', '.join(LIMITS)}{nearest(pareto, LIMITS)}")
     asked = _Asked(given, min_receptive_field, block, pareto, top)
     record = None if study is None else find_study(storage, study)
-    with storage.read() as connection:
+    with storage.read_planned() as connection:
         places = _places(connection, dataset) if record is None else _place(record, dataset)
         return [row for place in places for row in _ranked(connection, place, asked)]
 
@@ -260,7 +260,7 @@ def _statement(shape: _Shape, dialect: str) -> Select[Any]:
     joined = select(*COLUMNS).select_from(trial).join(study, study.c.id == trial.c.study_id)
     joined = joined.join(architecture, architecture.c.fingerprint == trial.c.fingerprint)
     ordered = joined.where(*_chosen(shape, dialect)).order_by(*ORDER)
-    return ordered.limit(bindparam("top")) if shape.top else ordered
+    return ordered.limit(TOP) if shape.top else ordered
 
 
 def _chosen(shape: _Shape, dialect: str) -> list[ColumnElement[bool]]:

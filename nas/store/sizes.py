@@ -20,6 +20,9 @@ from nas.store.tables import SIZED, size_text, trial
 Trials = NamedFromClause[Any]
 """The table of trials under its own name or another."""
 
+TOP = bindparam("top", type_=Integer, literal_execute=True)
+"""How many are asked for. It stands in the words sent: a server plans for ten otherwise than for any number."""
+
 
 class Asked(Protocol):
     """Whose trials are asked for, and which of them."""
@@ -72,11 +75,11 @@ def end_sizes() -> Select[Any]:
 def best_ids(asked: Asked, cost: str, dialect: str) -> Select[tuple[int]]:
     """The ids of the `top` trials asked for, none of which is above `max_size`."""
     firsts, of, every = _firsts(asked, cost, limited=True), named("of"), named("every")
-    leading = select(firsts.c.size).order_by(*ranking(firsts)).limit(bindparam("top")).cte("leading")
+    leading = select(firsts.c.size).order_by(*ranking(firsts)).limit(TOP).cte("leading")
     chosen = (*asked.of(of), _size(of, cost) == leading.c.size)
-    of_each = select(of.c.id).where(*chosen).order_by(*ranking(of)).limit(bindparam("top")).correlate(leading)
+    of_each = select(of.c.id).where(*chosen).order_by(*ranking(of)).limit(TOP).correlate(leading)
     among = _among(every.c.id, of_each, dialect)
-    return select(every.c.id).join_from(leading, every, among).order_by(*ranking(every)).limit(bindparam("top"))
+    return select(every.c.id).join_from(leading, every, among).order_by(*ranking(every)).limit(TOP)
 
 
 def front_ids(asked: Asked, cost: str, limited: bool, dialect: str) -> Select[tuple[int]]:

@@ -114,6 +114,8 @@ LONG = "x" * 50_000
         (["show", "\x1b[2J" * 9_000], "no such database; `nas run` creates it"),
         (["profile", LONG], "cannot be read: File name too long"),
         (["best", "--top", LONG], "is not a valid integer range."),
+        (["best", "--top", "9" * 30], "is not in the range 1<=x<=1000000000."),
+        (["best", "--min-receptive-field", "9" * 30], "is not in the range 1<=x<=1000000000."),
         ([LONG], "'"),
     ],
 )

@@ -5,6 +5,7 @@ import random
 from types import SimpleNamespace
 
 import pytest
+from databases import only_postgresql
 from sqlalchemy import event, insert, text
 from store_worlds import candidate, study_record
 
@@ -213,3 +214,26 @@ def test_history_tells_all_and_then_nothing(many):
     assert told == candidate(2, params=told.params, macs=told.macs).totals
     assert (found[7].draw, found[7].params, found[7].blocks) == ({"width": 7.5}, {"width": 7}, ("conv",))
     assert steps(many, 1) == 200 * 4
+
+
+@only_postgresql
+def test_server_plans_a_ranking_once_whatever_is_asked_with(many):
+    """Nothing else that is sent over the connection is planned so."""
+    for limit in (1_000, 20_000, 30_000):
+        best(many, dataset="digits", max_params=limit)
+    counts_of = "SELECT statement, generic_plans, custom_plans FROM pg_prepared_statements"
+    with many.read() as connection:
+        for _ in range(3):
+            connection.execute(text("SELECT 1"))
+        kept = {words: (generic, custom) for words, generic, custom in connection.execute(text(counts_of))}
+        assert connection.scalar(text("SHOW plan_cache_mode")) == "auto"
+    [limited] = [words for words in kept if "WITH RECURSIVE" in words]
+    assert kept[limited] == (3, 0)
+    assert "SELECT 1" not in kept
+
+
+def test_number_asked_for_stands_in_the_words(many):
+    sent = []
+    event.listen(many.engine, "before_cursor_execute", lambda *told: sent.append(told[2]))
+    best(many, dataset="digits", top=7)
+    assert "LIMIT 7" in sent[-1]
