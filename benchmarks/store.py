@@ -35,6 +35,7 @@ from store_rows import fill
 from nas.arch.record import COMPLETE, Candidate, Outcome, Ranked, Totals
 from nas.store.claims import claim
 from nas.store.engine import Storage, open_storage
+from nas.store.place import place_in_study, place_on_images
 from nas.store.ranking import best
 from nas.store.schema import create_storage
 from nas.store.status import status, studies
@@ -50,10 +51,6 @@ PARTS = ("sqlite", "postgresql", "long", "rivals")
 BARS = {"top": 5.0, "pareto": 50.0, "open": 200.0, "rank": 5.0}
 """Milliseconds that questions of a kind may take."""
 
-RANK_IN_STUDY = """\
-SELECT 1 + count(*) FROM nas_trial t, (SELECT * FROM nas_trial WHERE id = :id) me
-WHERE t.study_id = me.study_id AND t.state = 'complete' AND t.accuracy > me.accuracy"""
-RANK_IN_DATASET = RANK_IN_STUDY.replace("t.study_id = me.study_id", "t.dataset_hash = me.dataset_hash")
 VIEW = "SELECT rank, study, trial, accuracy FROM nas_leaderboard WHERE dataset = :dataset AND params <= 18000 LIMIT 10"
 
 
@@ -83,9 +80,9 @@ def questions(storage: Storage, url: str) -> dict[str, Callable[[], Any]]:
         asked[f"pareto of a data set, {cost}"] = lambda cost=cost: best(storage, dataset=dataset, pareto=cost, top=None)
     middle = best(storage, dataset=dataset, top=None)
     first, half = (_id_of(storage, middle[len(middle) // part]) for part in (100, 2))
-    asked["rank in its study"] = lambda: _scalar(storage, RANK_IN_STUDY, id=half)
-    asked["rank in its data set, of one among the best hundredth"] = lambda: _scalar(storage, RANK_IN_DATASET, id=first)
-    asked["rank in its data set, of the middle one"] = lambda: _scalar(storage, RANK_IN_DATASET, id=half)
+    asked["rank in its study"] = lambda: place_in_study(storage, half)
+    asked["rank in its data set, of one among the best hundredth"] = lambda: place_on_images(storage, first)
+    asked["rank in its data set, of the middle one"] = lambda: place_on_images(storage, half)
     asked["status"] = lambda: status(storage, name)
     asked["studies"] = lambda: studies(storage)
     asked["trials of a study"] = lambda: trials(storage, find_study(storage, name).id)

@@ -128,6 +128,14 @@ class Standing:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a trial stands in a ranking: its rank, and among how many complete trials."""
+
+    rank: int
+    among: int
+
+
+@dataclass(frozen=True)
 class Trained:
     """A network that a study trained to the end: its architecture as JSON, its costs, its validation accuracy."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
+from nas.arch.record import Place
 from nas.blocks.registry import load_blocks
 from nas.blocks.trace import cost
-from nas.cli.architectures import find_architecture
+from nas.cli.architectures import Found, find_architecture
 from nas.cli.options import Settings, common, format_option
 from nas.cli.output import note, print_rows, terminal_width
 from nas.show.columns import LAYERS
@@ -14,6 +15,7 @@ from nas.show.compare import compare
 from nas.show.cost import LAYER_FIELDS, network_record, part_records
 from nas.show.formats import as_csv, as_json
 from nas.show.network import PAIR_FIELDS, diff_text, missing, network_text, pair_rows
+from nas.store.place import place_in_study, place_on_images
 
 
 @click.command
@@ -36,9 +38,18 @@ def show(settings: Settings, arch: str, form: str) -> None:
     if form == "csv":
         print_rows(form, record["layers"] if record else part_records(found.architecture), LAYERS, LAYER_FIELDS)
     else:
-        click.echo(network_text(found.architecture, record, found.trial, terminal_width()))
+        ranks = _ranks(found)
+        click.echo(network_text(found.architecture, record, found.trial, ranks, terminal_width()))
     if absent:
         note(f"without cost: {absent} not registered; its plugin is missing")
+
+
+def _ranks(found: Found) -> tuple[Place, ...]:
+    """Where the trial stands in its study and, if others are on the same images, among all of them."""
+    if found.trial is None or found.storage is None:
+        return ()
+    places = (ask(found.storage, found.trial.id) for ask in (place_in_study, place_on_images))
+    return tuple(dict.fromkeys(place for place in places if place is not None))
 
 
 @click.command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from nas.arch.record import TEST, TrialRecord
+from nas.arch.record import TEST, Place, TrialRecord
 from nas.arch.spec import Architecture
 from nas.blocks.registry import Blocks
 from nas.show.columns import LAYERS
@@ -25,13 +25,20 @@ def missing(architecture: Architecture, blocks: Blocks) -> str:
 
 
 def network_text(
-    architecture: Architecture, record: Mapping[str, Any] | None, trial: TrialRecord | None, width: int | None
+    architecture: Architecture,
+    record: Mapping[str, Any] | None,
+    trial: TrialRecord | None,
+    ranks: Sequence[Place],
+    width: int | None,
 ) -> str:
-    """An architecture with its cost, or its parts alone where the cost is not known."""
+    """An architecture with its cost, or its parts alone where the cost is not known.
+
+    `ranks`: where the trial stands in its study and, where that is another place, among all on the same images.
+    """
     head = [("architecture", architecture.fingerprint), ("body", architecture.body)]
     head += [("input", shape(architecture.input)), ("classes", count(architecture.classes))]
     head += [(f"block {name}", version) for name, version in architecture.plugins]
-    head += _trial_lines(trial) if trial else []
+    head += _trial_lines(trial, ranks) if trial else []
     layers = record["layers"] if record else part_records(architecture)
     text = f"{pairs(head)}\n\n{layers_text(layers, part_settings(architecture), width)}"
     return f"{text}\n\n{totals_text(record)}" if record else text
@@ -60,13 +67,15 @@ def totals_text(record: Mapping[str, Any]) -> str:
     return pairs(lines)
 
 
-def _trial_lines(trial: TrialRecord) -> list[tuple[str, str]]:
+def _trial_lines(trial: TrialRecord, ranks: Sequence[Place]) -> list[tuple[str, str]]:
     told = f"{trial.study}#{trial.number} ({trial.state}{', reused' if trial.reused else ''})"
     known = interval(trial.accuracy_low, trial.accuracy_high)
     mean = f", the mean of {trial.repeats} seeds, {known}" if known else ""
     lines = [("trial", told), ("candidate", trial.name or "")]
     where = " on test images" if trial.scored_on == TEST else ""
     lines += [("accuracy", f"{percent(trial.accuracy)}{where}{mean}" if trial.accuracy is not None else "none")]
+    among = ("in its study", "on these images")
+    lines += [("rank", ", ".join(f"{at.rank:,} of {at.among:,} {all}" for at, all in zip(ranks, among, strict=False)))]
     if trial.test_accuracy is not None:
         tested = interval(trial.test_low, trial.test_high)
         lines += [("confirmed", f"{percent(trial.test_accuracy)} on test images{f', {tested}' if tested else ''}")]

@@ -17,7 +17,7 @@ from sqlalchemy import (
 
 from nas.store.kinds import BigInteger, Double, Finite, Integer, LargeBinary, Text
 
-SCHEMA = "0005"
+SCHEMA = "0006"
 """The schema of this version: the last revision in `migrations/versions`."""
 
 VERSION_TABLE = "nas_alembic_version"
@@ -161,6 +161,21 @@ plan = Table(
     Column("failed_bytes", BigInteger),
 )
 """`failed_bytes`: the smallest predicted peak that ran out of memory."""
+
+STEPS = 1000
+"""Accuracies are counted in so many steps."""
+
+accuracy_step = Table(
+    "nas_accuracy_step",
+    metadata,
+    Column("dataset_hash", Text, primary_key=True),
+    Column("step", Integer, primary_key=True, autoincrement=False),
+    Column("trials", Integer, nullable=False),
+)
+"""How many complete trials of a data set are of each step of accuracy, for the rank of one among very many.
+
+The database keeps it by triggers on `nas_trial`; nothing else writes it.
+"""
 
 RANKING = (trial.c.accuracy.desc(), trial.c.params, trial.c.macs, trial.c.fingerprint)
 """The order of every ranking; where several studies meet, `id` decides between equals."""

@@ -1,8 +1,10 @@
 """`nas show`, `diff`, `cost` and `export`: architectures from files and from the storage."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 
 import pytest
 from cli_worlds import GONE, network
@@ -136,6 +138,20 @@ def test_show_for_eyes_has_trial_and_layers(world, nas):
     for words in ("alpha#2 (complete)", "97.57 %", "2 of 2, seed 0", "stacked1.conv2", "16×8×8", "2,682"):
         assert words in out
     assert nas("show", "alpha#2", "-f", "csv").rows[1]["name"] == "stacked1.conv2"
+
+
+def test_show_tells_the_rank_in_the_study_and_among_all_on_the_images(world, nas):
+    assert nas_rank(nas("show", "alpha#2").out) == "1 of 4 in its study"
+    assert nas_rank(nas("show", "alpha#4").out) is None, "it was pruned"
+    with closing(sqlite3.connect("nas.db")) as raw, raw:
+        for table in ("nas_study", "nas_trial"):
+            raw.execute(f"UPDATE {table} SET dataset_hash = (SELECT dataset_hash FROM nas_study WHERE name = 'alpha')")
+    assert nas_rank(nas("show", "alpha#3").out) == "4 of 4 in its study, 4 of 5 on these images"
+
+
+def nas_rank(out):
+    """What stands beside `rank`."""
+    return next((line.split(maxsplit=1)[1] for line in out.splitlines() if line.startswith("rank ")), None)
 
 
 def test_show_lists_parts_where_the_plugin_is_gone(world, nas, nas_json):
