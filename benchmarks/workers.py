@@ -32,7 +32,7 @@ from workers_places import KINDS, fresh
 RESULTS = Path(__file__).parent / "results" / "workers.json"
 
 LADDER = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
-ROUNDS = 30
+ROUNDS = 80
 """So many trials a worker on each rung of the ladder; the last may find some workers without one."""
 
 STORM = Order(64, 5000, 1.0, kill_every=1.0)

@@ -29,6 +29,7 @@ def ladder(results: Results) -> str:
 def _rung(run: Results) -> list[str]:
     server, busy = run["server_cpu_ms_a_trial"], run["machine_busy"]
     name = "SQLite" if run["database"] == "sqlite" else "PostgreSQL"
+    name += f", {run['connections']} connections" if "connections" in run else ""
     cost = [f"{run['cpu_ms_a_trial'] + server:.1f}", f"{server:.1f}", f"{run['worker_megabytes']:.0f}"]
     others = max(0.0, busy - run["machine_busy_with_this"])
     return [name, str(run["workers"]), f"{run['efficiency']:.1%}", *cost, f"{min(1.0, busy):.0%}", f"{others:.0%}"]

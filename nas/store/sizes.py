@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Protocol
 
-from sqlalchemy import CTE, ColumnElement, Integer, Select, any_, bindparam, func, literal_column, select
+from sqlalchemy import CTE, ColumnElement, Integer, Select, any_, bindparam, func, literal_column, select, true
 from sqlalchemy.sql.selectable import NamedFromClause
 
 from nas.store.tables import SIZED, size_text, trial
@@ -74,12 +74,15 @@ def end_sizes() -> Select[Any]:
 
 def best_ids(asked: Asked, cost: str, dialect: str) -> Select[tuple[int]]:
     """The ids of the `top` trials asked for, none of which is above `max_size`."""
-    firsts, of, every = _firsts(asked, cost, limited=True), named("of"), named("every")
+    lateral = dialect != "sqlite"
+    firsts, of, every = _firsts(asked, cost, limited=True, lateral=lateral), named("of"), named("every")
     leading = select(firsts.c.size).order_by(*ranking(firsts)).limit(TOP).cte("leading")
     chosen = (*asked.of(of), _size(of, cost) == leading.c.size)
+    if lateral:
+        each = select(*_ranked(of)).where(*chosen).order_by(*ranking(of)).limit(TOP).correlate(leading).lateral()
+        return select(each.c.id).join_from(leading, each, true()).order_by(*ranking(each)).limit(TOP)
     of_each = select(of.c.id).where(*chosen).order_by(*ranking(of)).limit(TOP).correlate(leading)
-    among = _among(every.c.id, of_each, dialect)
-    return select(every.c.id).join_from(leading, every, among).order_by(*ranking(every)).limit(TOP)
+    return select(every.c.id).join_from(leading, every, every.c.id.in_(of_each)).order_by(*ranking(every)).limit(TOP)
 
 
 def front_ids(asked: Asked, cost: str, limited: bool, dialect: str) -> Select[tuple[int]]:
@@ -99,16 +102,29 @@ def ranking(of: Any) -> list[ColumnElement[Any]]:
     return [of.c.accuracy.desc(), of.c.params, of.c.macs, of.c.fingerprint, of.c.id]
 
 
-def _firsts(asked: Asked, cost: str, limited: bool) -> CTE:
-    """Of each size, from the least on, the first trial: from one to the next is one look into the index."""
+def _ranked(of: Trials) -> list[ColumnElement[Any]]:
+    """What decides in a ranking: an index on sizes holds it all."""
+    return [of.c.id, of.c.accuracy, *(of.c[name] for name in SIZED), of.c.fingerprint]
+
+
+def _firsts(asked: Asked, cost: str, limited: bool, lateral: bool = False) -> CTE:
+    """Of each size, from the least on, the first trial: from one to the next is one look into the index.
+
+    `lateral`: where the database can take all of a row from the index; else it looks the row up by its id.
+    """
     of, first = named("of"), named("first")
     up_to = [_size(of, cost) <= bindparam("max_size", type_=Integer)] if limited else []
-    walk = select(of.c.id).where(*asked.of(of), *up_to).order_by(_size(of, cost), *ranking(of)).limit(1)
-    columns = (_size(first, cost).label("size"), first.c.id, first.c.accuracy, *(first.c[name] for name in SIZED))
-    row = select(*columns, first.c.fingerprint)
-    found = row.where(first.c.id == walk.scalar_subquery()).cte("firsts", recursive=True)
-    further = walk.where(_size(of, cost) > found.c.size).correlate(found).scalar_subquery()
-    return found.union_all(row.join_from(found, first, first.c.id == further))
+    chosen, order = (*asked.of(of), *up_to), (_size(of, cost), *ranking(of))
+    if lateral:
+        walk = select(_size(of, cost).label("size"), *_ranked(of)).where(*chosen).order_by(*order).limit(1)
+        found = walk.cte("firsts", recursive=True)
+        further = walk.where(_size(of, cost) > found.c.size).correlate(found).lateral()
+        return found.union_all(select(further).join_from(found, further, true()))
+    ids = select(of.c.id).where(*chosen).order_by(*order).limit(1)
+    row = select(_size(first, cost).label("size"), *_ranked(first))
+    found = row.where(first.c.id == ids.scalar_subquery()).cte("firsts", recursive=True)
+    then = ids.where(_size(of, cost) > found.c.size).correlate(found).scalar_subquery()
+    return found.union_all(row.join_from(found, first, first.c.id == then))
 
 
 def _steps(firsts: CTE, asked: Asked, cost: str) -> CTE:
