@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     Select,
     and_,
     bindparam,
@@ -178,13 +179,12 @@ class _Shape:
 
 def _others(named: bool) -> Select[tuple[int]]:
     """The studies on the images that are not meant."""
-    here = study.c.dataset_hash == bindparam("dataset_hash")
-    return select(study.c.id).where(here, not_(and_(*_meant(named))))
+    return select(study.c.id).where(study.c.dataset_hash == bindparam("dataset_hash"), not_(_meant(study, named)))
 
 
-def _meant(named: bool) -> list[ColumnElement[bool]]:
-    meant = [study.c.scored_on == bindparam("scored_on")]
-    return [*meant, study.c.dataset == bindparam("dataset")] if named else meant
+def _meant(studies: FromClause, named: bool) -> ColumnElement[bool]:
+    scored = studies.c.scored_on == bindparam("scored_on")
+    return and_(scored, studies.c.dataset == bindparam("dataset")) if named else scored
 
 
 def _place(record: StudyRecord, dataset: str | None) -> list[_Place]:
@@ -202,14 +202,10 @@ def _places(connection: Connection, dataset: str | None) -> list[_Place]:
 @cache
 def _images(named: bool) -> Select[Any]:
     """The hash of each data set, by its name, and whether it has studies that are not meant."""
-    meant, called = and_(*_meant(named)), study.alias("called")
-    others = func.max(case((meant, 0), else_=1))
-    name = func.min(case((meant, study.c.dataset)))
-    hashes = select(study.c.dataset_hash, others).group_by(study.c.dataset_hash)
-    if named:
-        so = select(called.c.dataset_hash).where(called.c.dataset == bindparam("dataset"))
-        hashes = hashes.where(study.c.dataset_hash.in_(so))
-    return hashes.having(name.is_not(None)).order_by(name, study.c.dataset_hash)
+    here = select(study.c.dataset_hash, func.min(study.c.dataset).label("name")).where(_meant(study, named))
+    found, other = here.group_by(study.c.dataset_hash).subquery("found"), study.alias("other")
+    others = exists().where(other.c.dataset_hash == found.c.dataset_hash, not_(_meant(other, named)))
+    return select(found.c.dataset_hash, others).order_by(found.c.name, found.c.dataset_hash)
 
 
 def _ranked(connection: Connection, place: _Place, asked: _Asked) -> list[Ranked]:
