@@ -1,6 +1,6 @@
 """NNI: its TPE picks the networks, its Medianstop ends trainings early, one trial a core.
 
-    pip install nni "filelock<3.9" "typeguard>=3,<4"     # 3.0; in an environment of its own, with newer ones it stands still
+    pip install nni "filelock<3.9" "typeguard>=3,<4"     # 3.0, in an environment of its own: with newer ones it hangs
     python benchmarks/budgeted_nni.py contest.json        # as budgeted_search.py calls it
 
 Every trial is a process, as NNI has it, those over the budget too, which report an accuracy of 0. The training is the

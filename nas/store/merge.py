@@ -16,6 +16,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from nas.arch.record import MAY_CHANGE, RUNNING
 from nas.errors import StorageError, nearest
+from nas.store import postgresql
 from nas.store.checked import check_row
 from nas.store.copying import Ids, copy_architectures, copy_blobs, copy_epochs, copy_plans, copy_trials, link_sources
 from nas.store.engine import Storage, database_clock, translated
@@ -48,7 +49,8 @@ def merge(source: Storage, target: Storage, renamed: Mapping[str, str] | None = 
         raise StorageError(f"{source.shown} and {target.shown} are one storage; name two")
     with source.read() as theirs, target.write() as ours, translated(f"{source.shown} into {target.shown}"):
         try:
-            return _merge(theirs, ours, renamed, source.shown)
+            with postgresql.counted_at_end(ours):
+                return _merge(theirs, ours, renamed, source.shown)
         except (SQLAlchemyError, LookupError, AttributeError, ValueError, TypeError, OverflowError) as error:
             reason = next(iter(str(getattr(error, "orig", None) or error).splitlines()), "")
             raise StorageError(f"{source.shown}: holds what cannot be copied: {reason}") from error

@@ -41,7 +41,7 @@ def place_on_images(storage: Storage, trial_id: int) -> Place | None:
         of_tests = select(study.c.id).where(study.c.dataset_hash == row.dataset_hash, study.c.scored_on == TEST)
         tested = (trial.c.study_id.in_(of_tests), trial.c.state == COMPLETE)
         # Of its own step trials are looked at, in the index on rankings; how many are of each other was counted before.
-        step = int(row.accuracy * STEPS)
+        step = _step_of(row.accuracy)
         alike = _count(*here, *_before(row), trial.c.accuracy < _end_of(step))
         steps = accuracy_step.c.dataset_hash == row.dataset_hash
         ahead = _sum(steps, accuracy_step.c.step > step) + alike - _count(*tested, *_before(row))
@@ -77,11 +77,18 @@ def _before(row: Row[Any]) -> tuple[ColumnElement[bool], ...]:
     return trial.c.accuracy >= row.accuracy, or_(trial.c.accuracy > row.accuracy, before)
 
 
+def _step_of(accuracy: float) -> int:
+    """The step that an accuracy is counted in; what is no accuracy, as only a hand may write it, at the nearest end."""
+    return int(min(1.0, max(0.0, accuracy)) * STEPS)
+
+
 def _end_of(step: int) -> float:
     """The least accuracy that is of a higher step."""
+    if step >= STEPS:
+        return math.inf
     end = (step + 1) / STEPS
-    while int(end * STEPS) > step:
+    while _step_of(end) > step:
         end = math.nextafter(end, 0.0)
-    while int(end * STEPS) <= step:
-        end = math.nextafter(end, math.inf)
+    while _step_of(end) <= step:
+        end = math.nextafter(end, 1.0)
     return end

@@ -35,6 +35,9 @@ from nas.store.tables import RANKING, SIZED, architecture, architecture_block, s
 SHORTEST_PREFIX = 4
 """How much of a fingerprint one has to give."""
 
+MOST_PLANNED = 100
+"""So many rows at most are asked for by a plan that is kept."""
+
 ORDER = (*RANKING, trial.c.id)
 
 _OTHER_NAMES = {"study": study.c.name, "trial": trial.c.number, "architecture": trial.c.fingerprint}
@@ -77,7 +80,9 @@ def best(
         raise NasError(f"pareto {pareto!r}: allowed are {', '.join(LIMITS)}{nearest(pareto, LIMITS)}")
     asked = _Asked(given, min_receptive_field, block, pareto, top)
     record = None if study is None else find_study(storage, study)
-    with storage.read_planned() as connection:
+    # A rare block, or very many rows, are found another way than what is asked most: those are planned for each time.
+    usual = block is None and top is not None and top <= MOST_PLANNED
+    with storage.read_planned() if usual else storage.read() as connection:
         places = _places(connection, dataset) if record is None else _place(record, dataset)
         return [row for place in places for row in _ranked(connection, place, asked)]
 

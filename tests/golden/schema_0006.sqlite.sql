@@ -197,19 +197,19 @@ CREATE INDEX nas_trial_macs_ranking ON nas_trial (dataset_hash, state, (length(C
 CREATE INDEX nas_trial_unmirrored ON nas_trial (study_id, id) WHERE mirrored IS 0;
 CREATE INDEX nas_study_images ON nas_study (dataset_hash, scored_on, dataset, id);
 CREATE TRIGGER nas_trial_made AFTER INSERT ON nas_trial WHEN NEW.state = 'complete' BEGIN 
-INSERT INTO nas_accuracy_step (dataset_hash, step, trials) VALUES (NEW.dataset_hash, CAST(NEW.accuracy * 1000 AS INTEGER), 1)
+INSERT INTO nas_accuracy_step (dataset_hash, step, trials) VALUES (NEW.dataset_hash, CAST(min(1.0, max(0.0, NEW.accuracy)) * 1000 AS INTEGER), 1)
 ON CONFLICT (dataset_hash, step) DO UPDATE SET trials = nas_accuracy_step.trials + 1;
  END;
 CREATE TRIGGER nas_trial_gone AFTER DELETE ON nas_trial WHEN OLD.state = 'complete' BEGIN 
-UPDATE nas_accuracy_step SET trials = trials - 1 WHERE dataset_hash = OLD.dataset_hash AND step = CAST(OLD.accuracy * 1000 AS INTEGER);
-DELETE FROM nas_accuracy_step WHERE dataset_hash = OLD.dataset_hash AND step = CAST(OLD.accuracy * 1000 AS INTEGER) AND trials = 0;
+UPDATE nas_accuracy_step SET trials = trials - 1 WHERE dataset_hash = OLD.dataset_hash AND step = CAST(min(1.0, max(0.0, OLD.accuracy)) * 1000 AS INTEGER);
+DELETE FROM nas_accuracy_step WHERE dataset_hash = OLD.dataset_hash AND step = CAST(min(1.0, max(0.0, OLD.accuracy)) * 1000 AS INTEGER) AND trials = 0;
  END;
 CREATE TRIGGER nas_trial_left AFTER UPDATE OF state, accuracy, dataset_hash ON nas_trial WHEN OLD.state = 'complete' BEGIN 
-UPDATE nas_accuracy_step SET trials = trials - 1 WHERE dataset_hash = OLD.dataset_hash AND step = CAST(OLD.accuracy * 1000 AS INTEGER);
-DELETE FROM nas_accuracy_step WHERE dataset_hash = OLD.dataset_hash AND step = CAST(OLD.accuracy * 1000 AS INTEGER) AND trials = 0;
+UPDATE nas_accuracy_step SET trials = trials - 1 WHERE dataset_hash = OLD.dataset_hash AND step = CAST(min(1.0, max(0.0, OLD.accuracy)) * 1000 AS INTEGER);
+DELETE FROM nas_accuracy_step WHERE dataset_hash = OLD.dataset_hash AND step = CAST(min(1.0, max(0.0, OLD.accuracy)) * 1000 AS INTEGER) AND trials = 0;
  END;
 CREATE TRIGGER nas_trial_come AFTER UPDATE OF state, accuracy, dataset_hash ON nas_trial WHEN NEW.state = 'complete' BEGIN 
-INSERT INTO nas_accuracy_step (dataset_hash, step, trials) VALUES (NEW.dataset_hash, CAST(NEW.accuracy * 1000 AS INTEGER), 1)
+INSERT INTO nas_accuracy_step (dataset_hash, step, trials) VALUES (NEW.dataset_hash, CAST(min(1.0, max(0.0, NEW.accuracy)) * 1000 AS INTEGER), 1)
 ON CONFLICT (dataset_hash, step) DO UPDATE SET trials = nas_accuracy_step.trials + 1;
  END;
 DELETE FROM "sqlite_sequence";

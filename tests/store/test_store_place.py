@@ -5,18 +5,21 @@ import random
 from contextlib import closing
 
 import pytest
-from sqlalchemy import select, text
+from databases import only_postgresql
+from sqlalchemy import delete, insert, select, text, update
 from store_worlds import asked, held, outcome, study_record, trained
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, TEST, Place
 from nas.store.claims import Answer
+from nas.store.engine import connect
 from nas.store.merge import merge
-from nas.store.place import _end_of, place_in_study, place_on_images
+from nas.store.place import _end_of, _step_of, place_in_study, place_on_images
 from nas.store.ranking import best
-from nas.store.schema import create_storage
+from nas.store.schema import create_storage, migrate, upgrade
 from nas.store.studies import create_study, remove_study
-from nas.store.tables import STEPS, accuracy_step, study, trial
+from nas.store.tables import accuracy_step, study, trial
 from nas.store.trials import finish, trials
+from nas.store.urls import parse_url
 
 ACCURACIES = (0.2, 0.2, 0.2005, 0.2009, 0.201, 0.29, 0.29, 0.57, 0.999, 1.0, 0.0, 1 / 3)
 """Several of a step and several of one accuracy, on both sides of where steps meet."""
@@ -53,7 +56,7 @@ def counted_anew(storage):
         complete = connection.execute(select(trial.c.dataset_hash, trial.c.accuracy).where(trial.c.state == COMPLETE))
         anew = {}
         for hash, accuracy in complete:
-            key = hash, int(accuracy * STEPS)
+            key = hash, _step_of(accuracy)
             anew[key] = anew.get(key, 0) + 1
     return found, anew
 
@@ -129,11 +132,67 @@ def test_trial_that_nobody_has_has_no_place(storage):
     assert place_on_images(storage, 7) is None
 
 
+@pytest.mark.parametrize("accuracy", [-1.0, -1e-9, 1.5, 1e308])
+def test_what_is_no_accuracy_has_a_place_too(filled, accuracy):
+    """Only a hand may write it."""
+    with filled.write() as connection:
+        assert (
+            connection.execute(update(trial).where(trial.c.accuracy == 0.999).values(accuracy=accuracy)).rowcount == 4
+        )
+    ranked = by_looking_at_all(filled)
+    assert {one: place_on_images(filled, one) for one in ranked} == ranked
+    found, anew = counted_anew(filled)
+    assert found == anew
+
+
+def test_rows_that_come_or_go_together_are_counted(filled, new_url):
+    with filled.read() as connection:
+        rows = [dict(row._mapping) for row in connection.execute(select(trial).order_by(trial.c.id))]
+    before, _ = counted_anew(filled)
+    with filled.write() as connection:
+        connection.execute(delete(trial))
+        assert not list(connection.execute(select(accuracy_step)))
+        connection.execute(insert(trial), rows)
+    assert counted_anew(filled) == (before, before)
+
+
+@only_postgresql
+def test_trials_emptied_are_counted_no_more(filled):
+    with filled.write() as connection:
+        connection.execute(text("TRUNCATE nas_trial CASCADE"))
+    assert counted_anew(filled) == ({}, {})
+
+
+@only_postgresql
+def test_roles_of_before_may_write_trials_and_read_ranks_after_the_upgrade(url, postgres_server):
+    """And a table of counts is found whatever the search path says."""
+    with closing(connect(parse_url(url))) as old, old.write() as connection:
+        migrate(connection, "0005")
+    postgres_server.command("DROP ROLE IF EXISTS writer, watcher")
+    postgres_server.command("CREATE ROLE writer LOGIN")
+    postgres_server.command("CREATE ROLE watcher LOGIN")
+    with closing(connect(parse_url(url))) as old, old.write() as connection:
+        connection.execute(text("GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO writer"))
+        connection.execute(text("GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO writer"))
+        connection.execute(text("GRANT SELECT ON ALL TABLES IN SCHEMA public TO watcher"))
+    upgrade(url)
+    as_writer, as_watcher = (parse_url(url).set(username=name) for name in ("writer", "watcher"))
+    with closing(connect(as_writer)) as storage:
+        made = trained(storage, create_study(storage, study_record()), 1, 0.8)
+        with storage.write() as connection:
+            connection.execute(text("SET LOCAL search_path = pg_catalog"))
+            connection.execute(text("UPDATE public.nas_trial SET accuracy = 0.7"))
+        assert counted_anew(storage) == ({("d" * 8, 700): 1},) * 2
+    with closing(connect(as_watcher)) as storage:
+        assert (place_on_images(storage, made), place_in_study(storage, made)) == (Place(1, 1), Place(1, 1))
+
+
 @pytest.mark.parametrize("step", [0, 1, 57, 289, 290, 568, 569, 570, 999, 1000])
-def test_end_of_a_step_is_the_first_accuracy_that_the_database_counts_higher(storage, step):
-    end = _end_of(step)
-    sql = {"sqlite": "CAST(:it * 1000 AS INTEGER)", "postgresql": "CAST(trunc(CAST(:it AS float8) * 1000) AS INTEGER)"}
-    with storage.read() as connection:
-        asked = text(f"SELECT {sql[storage.engine.dialect.name]}")
-        found = [connection.scalar(asked, {"it": it}) for it in (math.nextafter(end, 0), end)]
-    assert found == [step, step + 1]
+def test_end_of_a_step_is_the_first_accuracy_that_the_database_counts_higher(storage, study, step):
+    made = trained(storage, study, 1, 0.5)
+    last, end = math.nextafter(_end_of(step), 0.0), _end_of(step)
+    for accuracy, counted in ((last, step), (end, step + 1)) if step < 1000 else ((1.0, step),):
+        with storage.write() as connection:
+            connection.execute(update(trial).where(trial.c.id == made).values(accuracy=accuracy))
+        with storage.read() as connection:
+            assert connection.scalars(select(accuracy_step.c.step)).all() == [counted]
