@@ -117,7 +117,7 @@ def test_timeout_stops_with_state_kept(url, study_file, start):
 
 @slow_on_postgresql
 def test_resumed_trial_gives_the_accuracy_of_an_uninterrupted_one(url, new_url, study_file, start):
-    path = study_file(trials=1, epochs=15)
+    path = study_file(trials=1, epochs=45)  # many, so that it is still trained when it is looked at on a busy machine
     process = start(path, "--workers", 1)
     wait_for(lambda: look(url) and epochs_done(url) >= 4)
     [victim] = workers_of(process)
