@@ -1,6 +1,6 @@
 """Many workers on one storage, trials that sleep: how many keep busy, and is any trial lost or trained twice?
 
-    python benchmarks/workers.py                                   # everything, into results/workers.json; half an hour
+    python benchmarks/workers.py                                   # everything, into results/workers.json; an hour
     python benchmarks/workers.py --part storm --database postgresql
     python benchmarks/workers.py --workers 32 --trials 2000 --seconds 0.2 --kill-every 0.5 --json    # one run, printed
     python benchmarks/workers.py --workers 16 --trials 500 --database postgresql --outage 20 --json
