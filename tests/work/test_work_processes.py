@@ -184,6 +184,6 @@ def test_32_workers_on_one_database_lose_nothing(simulated):
 
 @pytest.mark.slow
 def test_32_workers_killed_at_random_lose_nothing(simulated):
-    found = simulated("--workers", 32, "--trials", 400, "--seconds", 0.05, "--kill-every", 0.5)
+    found = simulated("--workers", 32, "--trials", 1000, "--seconds", 0.05, "--kill-every", 0.5)
     assert found["killed"] > 5
     assert (found["lost"], found["twice"], found["left_running"]) == (0, 0, 0)
