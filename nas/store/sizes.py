@@ -79,7 +79,7 @@ def best_ids(asked: Asked, cost: str, dialect: str) -> Select[tuple[int]]:
     leading = select(firsts.c.size).order_by(*ranking(firsts)).limit(TOP).cte("leading")
     chosen = (*asked.of(of), _size(of, cost) == leading.c.size)
     if lateral:
-        each = select(*_ranked(of)).where(*chosen).order_by(*ranking(of)).limit(TOP).correlate(leading).lateral()
+        each = select(*_decisive(of)).where(*chosen).order_by(*ranking(of)).limit(TOP).correlate(leading).lateral()
         return select(each.c.id).join_from(leading, each, true()).order_by(*ranking(each)).limit(TOP)
     of_each = select(of.c.id).where(*chosen).order_by(*ranking(of)).limit(TOP).correlate(leading)
     return select(every.c.id).join_from(leading, every, every.c.id.in_(of_each)).order_by(*ranking(every)).limit(TOP)
@@ -102,7 +102,7 @@ def ranking(of: Any) -> list[ColumnElement[Any]]:
     return [of.c.accuracy.desc(), of.c.params, of.c.macs, of.c.fingerprint, of.c.id]
 
 
-def _ranked(of: Trials) -> list[ColumnElement[Any]]:
+def _decisive(of: Trials) -> list[ColumnElement[Any]]:
     """What decides in a ranking: an index on sizes holds it all."""
     return [of.c.id, of.c.accuracy, *(of.c[name] for name in SIZED), of.c.fingerprint]
 
@@ -116,12 +116,12 @@ def _firsts(asked: Asked, cost: str, limited: bool, lateral: bool = False) -> CT
     up_to = [_size(of, cost) <= bindparam("max_size", type_=Integer)] if limited else []
     chosen, order = (*asked.of(of), *up_to), (_size(of, cost), *ranking(of))
     if lateral:
-        walk = select(_size(of, cost).label("size"), *_ranked(of)).where(*chosen).order_by(*order).limit(1)
+        walk = select(_size(of, cost).label("size"), *_decisive(of)).where(*chosen).order_by(*order).limit(1)
         found = walk.cte("firsts", recursive=True)
         further = walk.where(_size(of, cost) > found.c.size).correlate(found).lateral()
         return found.union_all(select(further).join_from(found, further, true()))
     ids = select(of.c.id).where(*chosen).order_by(*order).limit(1)
-    row = select(_size(first, cost).label("size"), *_ranked(first))
+    row = select(_size(first, cost).label("size"), *_decisive(first))
     found = row.where(first.c.id == ids.scalar_subquery()).cte("firsts", recursive=True)
     then = ids.where(_size(of, cost) > found.c.size).correlate(found).scalar_subquery()
     return found.union_all(row.join_from(found, first, first.c.id == then))

@@ -10,6 +10,7 @@ from sqlalchemy import delete, insert, select, text, update
 from store_worlds import asked, held, outcome, study_record, trained
 
 from nas.arch.record import COMPLETE, FAILED, PRUNED, TEST, Place
+from nas.errors import StorageError
 from nas.store.claims import Answer
 from nas.store.engine import connect
 from nas.store.merge import merge
@@ -145,7 +146,7 @@ def test_what_is_no_accuracy_has_a_place_too(filled, accuracy):
     assert found == anew
 
 
-def test_rows_that_come_or_go_together_are_counted(filled, new_url):
+def test_rows_that_come_or_go_together_are_counted(filled):
     with filled.read() as connection:
         rows = [dict(row._mapping) for row in connection.execute(select(trial).order_by(trial.c.id))]
     before, _ = counted_anew(filled)
@@ -182,8 +183,14 @@ def test_roles_of_before_may_write_trials_and_read_ranks_after_the_upgrade(url, 
         with storage.write() as connection:
             connection.execute(text("SET LOCAL search_path = pg_catalog"))
             connection.execute(text("UPDATE public.nas_trial SET accuracy = 0.7"))
+            connection.execute(text("SELECT public.nas_recount()"))
         assert counted_anew(storage) == ({("d" * 8, 700): 1},) * 2
     with closing(connect(as_watcher)) as storage:
+        with (
+            pytest.raises(StorageError, match="permission denied for function nas_recount"),
+            storage.write() as connection,
+        ):
+            connection.execute(text("SELECT nas_recount()"))
         assert (place_on_images(storage, made), place_in_study(storage, made)) == (Place(1, 1), Place(1, 1))
 
 

@@ -12,7 +12,6 @@ STEP = {
 }
 """What is no accuracy, as only a hand may write it, is counted at the nearest end."""
 
-TABLE = "nas_accuracy_step"
 WHEN = "AFTER UPDATE OF state, accuracy, dataset_hash ON nas_trial"
 
 ONE_MORE = """
@@ -70,23 +69,26 @@ DELETE FROM nas_accuracy_step; {fill} $$
 """
 """For whoever brings very many trials one by one in one transaction, and had `nas.counts_later` set to `on` for it."""
 
-READERS = """
-DO $$ DECLARE reader record; BEGIN
-    FOR reader IN SELECT DISTINCT grantee FROM information_schema.role_table_grants
-        WHERE table_schema = current_schema() AND table_name = 'nas_trial' AND privilege_type = 'SELECT'
+ROLES = """
+REVOKE ALL ON FUNCTION nas_recount() FROM PUBLIC;
+DO $$ DECLARE may record; BEGIN
+    FOR may IN SELECT DISTINCT CASE grantee WHEN 'PUBLIC' THEN 'PUBLIC' ELSE quote_ident(grantee) END AS role,
+        CASE privilege_type WHEN 'SELECT' THEN 'SELECT ON nas_accuracy_step'
+            ELSE 'EXECUTE ON FUNCTION nas_recount()' END AS it
+        FROM information_schema.role_table_grants
+        WHERE table_schema = current_schema() AND table_name = 'nas_trial' AND privilege_type IN ('SELECT', 'INSERT')
     LOOP
-        EXECUTE format('GRANT SELECT ON nas_accuracy_step TO %s',
-            CASE reader.grantee WHEN 'PUBLIC' THEN 'PUBLIC' ELSE quote_ident(reader.grantee) END);
+        EXECUTE format('GRANT %s TO %s', may.it, may.role);
     END LOOP;
 END $$
 """
-"""Who may read trials may read how they are counted."""
+"""Who may read trials may read how they are counted, who may add some may have them counted anew, and nobody else."""
 
 
 def upgrade() -> None:
     """Have the database count what comes and goes, and count what is there."""
     op.create_table(
-        TABLE,
+        "nas_accuracy_step",
         sa.Column("dataset_hash", sa.Text(), primary_key=True),
         sa.Column("step", sa.Integer(), primary_key=True, autoincrement=False),
         sa.Column("trials", sa.Integer(), nullable=False),
@@ -102,4 +104,4 @@ def upgrade() -> None:
     op.execute(FILL.format(step=step))  # no other writer is let in since the triggers stand
     if dialect != "sqlite":
         op.execute(RECOUNT.format(fill=FILL.format(step=step)))
-        op.execute(READERS)
+        op.execute(ROLES)
